@@ -1,0 +1,82 @@
+// swift-tools-version: 6.2
+// The targets and their arrows; `../shared/design/house.md` section 2 and `Tests/TidyTests` hold the layers.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "proxy",
+    products: [.executable(name: "proxy", targets: ["proxy"])],
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    ],
+    targets: [
+        // 0: C headers and shims, no logic
+        .target(name: "CLinux"),
+        .target(
+            name: "COpenSSL",
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        .target(name: "CAppHost"),
+        // 1
+        room("Memory"),
+        room("Configuration", ["Yams"]),
+        room("Board", ["Memory"]),
+        // 2
+        room("HTTP", ["Memory"]),
+        room("Linux", ["CLinux", "Memory"]),
+        room("TLS", ["COpenSSL", "Memory", "Configuration"]),
+        // 3
+        room("Routing", ["Memory", "HTTP", "Configuration", "Board"]),
+        room("Signals", ["Memory", "Configuration", "Board"]),
+        // 4
+        room(
+            "Edge",
+            ["Memory", "Configuration", "Board", "HTTP", "Linux", "TLS", "Routing", "Signals"]),
+        room(
+            "Supervision",
+            ["CAppHost", "Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
+        room("Plugins", ["Memory", "Linux", "Signals", "Board", "Configuration"]),
+        room("Certificates", ["Memory", "TLS", "Linux"]),
+        room("Demo", ["Memory", "HTTP", "Linux", "TLS"]),
+        // 5
+        .executableTarget(
+            name: "proxy",
+            dependencies: [
+                "Memory", "Configuration", "Board", "HTTP", "Linux", "TLS", "Routing", "Signals",
+                "Edge", "Supervision", "Plugins", "Certificates", "Demo",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        tests("Memory"),
+        tests("Configuration"),
+        tests("Board", ["Memory", "Linux"]),
+        tests("HTTP", ["Memory"]),
+        tests("Linux", ["Memory"]),
+        tests("TLS", ["Memory", "Linux", "COpenSSL"]),
+        tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
+        tests("Signals", ["Memory", "Board"]),
+        tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
+        tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
+        tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
+        tests("Certificates", ["TLS"]),
+        tests("Demo", ["Memory", "HTTP"]),
+    ]
+)

@@ -1,0 +1,1 @@
+/// See `Board.docc/Board.md`.

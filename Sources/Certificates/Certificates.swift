@@ -1,0 +1,1 @@
+/// See `Certificates.docc/Certificates.md`.

@@ -1,0 +1,1 @@
+/// See `Configuration.docc/Configuration.md`.

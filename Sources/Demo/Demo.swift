@@ -1,0 +1,1 @@
+/// See `Demo.docc/Demo.md`.

@@ -1,0 +1,1 @@
+/// See `Edge.docc/Edge.md`.

@@ -1,0 +1,1 @@
+/// See `HTTP.docc/HTTP.md`.

@@ -1,0 +1,35 @@
+import CLinux
+
+/// A system call that failed: which one, and the kernel's error number.
+public struct SystemError: Error, Equatable, Sendable {
+    /// The call's name as in section 2 of the manual.
+    public let call: StaticString
+    /// `errno` as the call left it.
+    public let number: Int32
+
+    /// Takes `errno` as it stands; to be made right after the call.
+    public init(_ call: StaticString) {
+        self.init(call, number: clinux_errno())
+    }
+
+    public init(_ call: StaticString, number: Int32) {
+        self.call = call
+        self.number = number
+    }
+
+    public static func == (one: SystemError, other: SystemError) -> Bool {
+        one.number == other.number && one.call.description == other.call.description
+    }
+}
+
+extension SystemError: CustomStringConvertible {
+    /// For people: `bind: Address already in use`.
+    public var description: String {
+        var text = [CChar](repeating: 0, count: 256)
+        let size = text.count
+        let message = unsafe text.withUnsafeMutableBufferPointer {
+            unsafe String(cString: strerror_r(number, $0.baseAddress!, size))
+        }
+        return "\(call): \(message)"
+    }
+}

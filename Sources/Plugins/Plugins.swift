@@ -1,0 +1,1 @@
+/// See `Plugins.docc/Plugins.md`.

@@ -1,0 +1,1 @@
+/// See `Routing.docc/Routing.md`.

@@ -1,0 +1,1 @@
+/// See `Signals.docc/Signals.md`.

@@ -1,0 +1,1 @@
+/// See `Supervision.docc/Supervision.md`.

@@ -1,0 +1,1 @@
+/// See `TLS.docc/TLS.md`.
