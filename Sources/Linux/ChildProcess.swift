@@ -1,7 +1,7 @@
 import CLinux
 
 /// How a process ended.
-package enum ExitStatus: Equatable, Sendable, CustomStringConvertible {
+package enum ProcessEnd: Equatable, Sendable, CustomStringConvertible {
     case exited(code: Int32)
     case signalled(number: Int32)
 
@@ -48,26 +48,26 @@ package struct ChildProcess: ~Copyable {
     package func sendToGroup(_ signal: Int32) -> Bool { kill(-pid, signal) == 0 }
 
     /// Reaps the process if it has ended; nil while it runs.
-    package func reap() -> ExitStatus? {
+    package func reap() -> ProcessEnd? {
         var status: Int32 = 0
         let got = unsafe clinux_waitpid(pid, &status, WNOHANG)
-        return got == pid ? ExitStatus(raw: status) : nil
+        return got == pid ? ProcessEnd(raw: status) : nil
     }
 
     /// Waits until the process ends, and reaps it.
-    package func waitForExit() throws(SystemError) -> ExitStatus {
+    package func waitForExit() throws(SystemError) -> ProcessEnd {
         var status: Int32 = 0
         while true {
             let got = unsafe clinux_waitpid(pid, &status, 0)
-            if got == pid { return ExitStatus(raw: status) }
+            if got == pid { return ProcessEnd(raw: status) }
             guard clinux_errno() == EINTR else { throw SystemError("waitpid") }
         }
     }
 
     /// Reaps any one child of this process that has ended, an adopted orphan too; nil when none has.
-    package static func reapAny() -> (pid: Int32, status: ExitStatus)? {
+    package static func reapAny() -> (pid: Int32, status: ProcessEnd)? {
         var status: Int32 = 0
         let pid = unsafe clinux_waitpid(-1, &status, WNOHANG)
-        return pid > 0 ? (pid, ExitStatus(raw: status)) : nil
+        return pid > 0 ? (pid, ProcessEnd(raw: status)) : nil
     }
 }

@@ -49,11 +49,11 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         #expect(status.isSocket && status.mode == 0o600)
         #expect(status.user == ProcessTraits.effectiveUser)
         let client = try ListeningSocket.connect(to: socket.address)
-        let server = try #require(try socket.accept())
+        guard let server = try socket.accept() else { throw SystemError("accept4", number: EAGAIN) }
         try client.writeAll([1, 2, 3])
         var bytes = [UInt8](repeating: 0, count: 8)
         #expect(unsafe read(server.number, &bytes, 8) == 3)
-        #expect(try socket.accept() == nil)
+        if let another = try socket.accept() { Issue.record("accepted \(another.number)") }
         #expect(throws: SystemError("bind", number: EADDRINUSE)) {
             _ = try ListeningSocket(unix: path)
         }

@@ -7,7 +7,7 @@ import Testing
 private func run(
     _ command: String, give: [(ours: Int32, inChild: Int32)] = [], environment: [String] = ["A=1"],
     folder: String? = nil
-) throws -> (lines: [String], status: ExitStatus) {
+) throws -> (lines: [String], status: ProcessEnd) {
     let ends = try OutputPipe.pipe()
     var launch = ProcessLaunch(
         program: "/bin/sh", arguments: ["sh", "-c", command], environment: environment,
@@ -30,7 +30,7 @@ private func run(
     @Test func `a child has exactly the descriptors it was given`() throws {
         let first = try MemoryFile.sealed(name: "first", Array("one".utf8))
         let second = try MemoryFile.sealed(name: "second", Array("two".utf8))
-        let leaked = open("/dev/null", O_RDONLY)  // without close-on-exec, on purpose
+        let leaked = unsafe clinux_open("/dev/null", O_RDONLY, 0)  // without close-on-exec, on purpose
         defer { close(leaked) }
         let result = try run(
             "cat <&5; echo; cat <&7; echo; ls /proc/$$/fd",
@@ -61,9 +61,9 @@ private func run(
     }
 
     @Test(arguments: [
-        ("exit 3", ExitStatus.exited(code: 3)), ("kill -9 $$", .signalled(number: 9)),
+        ("exit 3", ProcessEnd.exited(code: 3)), ("kill -9 $$", .signalled(number: 9)),
     ])
-    func `says how a child ended`(command: String, status: ExitStatus) throws {
+    func `says how a child ended`(command: String, status: ProcessEnd) throws {
         #expect(try run(command).status == status)
     }
 
