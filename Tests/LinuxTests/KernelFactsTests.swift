@@ -104,7 +104,7 @@ import Testing
 
 @Suite struct FileSystemTests {
     @Test func `folders are made with those above and files are written whole`() throws {
-        let folder = "/tmp/linux-tests-\(ProcessTraits.pid)-\(SystemClock.monotonic)"
+        let folder = "/tmp/linux-tests-\(ProcessTraits.pid)-\(Clock.monotonic)"
         try FileSystem.makeFolder("\(folder)/a/b", mode: 0o711)
         try FileSystem.makeFolder("\(folder)/a/b", mode: 0o711)
         #expect(try FileSystem.status(of: "\(folder)/a/b").mode == 0o711)

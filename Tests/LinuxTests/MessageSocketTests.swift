@@ -46,7 +46,8 @@ import Testing
             close(writer.release())
             var pipe = OutputPipe(owning: reader)
             #expect(pipe.lines() == [])
-            #expect(pipe.isClosed)
+            let isClosed = pipe.isClosed
+            #expect(isClosed)
         }
     }
 
@@ -119,7 +120,8 @@ import Testing
         ends.take { reader, writer in
             var pipe = OutputPipe(owning: reader)
             #expect(pipe.lines() == [])
-            #expect(!pipe.isClosed)
+            let isClosed = pipe.isClosed
+            #expect(!isClosed)
             close(writer.release())
         }
     }

@@ -55,12 +55,6 @@ static inline int clinux_status_exited(int status) { return WIFEXITED(status); }
 static inline int clinux_status_code(int status) { return WEXITSTATUS(status); }
 static inline int clinux_status_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
 static inline int clinux_waitpid(pid_t pid, int *status, int options) { return waitpid(pid, status, options); }
-/** The clock in nanoseconds. */
-static inline uint64_t clinux_clock(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 /** Most descriptors that one message carries; the kernel's own limit is 253. */
 #define CLINUX_MESSAGE_DESCRIPTORS 64
 /** Sends one packet with descriptors (SCM_RIGHTS); the result is that of sendmsg. */
@@ -110,10 +104,14 @@ static inline ssize_t clinux_address_send(int fd, const void *bytes, size_t coun
 static inline int clinux_rename_process(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 static inline char **clinux_environment(void) { return environ; }
 static inline void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
-/** epoll_ctl with a token; operation 0 adds, 1 changes, 2 removes. */
-static inline int clinux_epoll_token(int poller, int operation, int fd, uint32_t events, uint64_t token) {
-    static const int operations[] = { EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL };
-    struct epoll_event event = { .events = events, .data = { .u64 = token } };
-    return epoll_ctl(poller, operations[operation], fd, &event);
+/// Swift cannot pass glibc's transparent unions, nor the enumerators that are macros of themselves.
+static inline int clinux_accept(int socket, struct sockaddr_storage *address) {
+    socklen_t size = sizeof *address;
+    return accept4(socket, (struct sockaddr *)address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
-static inline uint64_t clinux_epoll_event_token(const struct epoll_event *event) { return event->data.u64; }
+static inline int clinux_connect(int socket, const void *address, socklen_t size) {
+    return connect(socket, (const struct sockaddr *)address, size);
+}
+static inline int clinux_stream_socket(int family) {
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
