@@ -69,7 +69,7 @@ let package = Package(
         tests("Configuration"),
         tests("Board", ["Memory", "Linux"]),
         tests("HTTP", ["Memory"]),
-        tests("Linux", ["Memory"]),
+        tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
         tests("Signals", ["Memory", "Board"]),
