@@ -20,14 +20,20 @@ public struct ByteWriter: ~Copyable {
     }
 
     public mutating func write(_ byte: UInt8) {
-        guard count < capacity, !isOverfull else { return isOverfull = true }
+        guard count < capacity, !isOverfull else {
+            isOverfull = true
+            return
+        }
         unsafe base[count] = byte
         count += 1
     }
 
     public mutating func write(_ bytes: Span<UInt8>) {
         let size = bytes.count
-        guard size <= capacity - count, !isOverfull else { return isOverfull = true }
+        guard size <= capacity - count, !isOverfull else {
+            isOverfull = true
+            return
+        }
         guard size > 0 else { return }
         let target = unsafe base + count
         unsafe bytes.withUnsafeBufferPointer { source in
@@ -39,7 +45,10 @@ public struct ByteWriter: ~Copyable {
     /// Writes a literal's UTF-8 bytes.
     public mutating func write(_ literal: StaticString) {
         let size = literal.utf8CodeUnitCount
-        guard size <= capacity - count, !isOverfull else { return isOverfull = true }
+        guard size <= capacity - count, !isOverfull else {
+            isOverfull = true
+            return
+        }
         unsafe (base + count).update(from: literal.utf8Start, count: size)
         count += size
     }
@@ -53,7 +62,10 @@ public struct ByteWriter: ~Copyable {
             width += 1
         }
         let size = max(width, digits)
-        guard size <= capacity - count, !isOverfull else { return isOverfull = true }
+        guard size <= capacity - count, !isOverfull else {
+            isOverfull = true
+            return
+        }
         var position = count + size
         rest = value
         while position > count {
@@ -67,7 +79,10 @@ public struct ByteWriter: ~Copyable {
     /// Writes a number in lower-case hexadecimal digits without leading zeros.
     public mutating func write(hexadecimal value: UInt64) {
         let size = max(1, (64 - value.leadingZeroBitCount + 3) / 4)
-        guard size <= capacity - count, !isOverfull else { return isOverfull = true }
+        guard size <= capacity - count, !isOverfull else {
+            isOverfull = true
+            return
+        }
         for step in 0..<size {
             let digit = UInt8(truncatingIfNeeded: (value >> UInt64(4 * (size - 1 - step))) & 15)
             unsafe base[count + step] = digit < 10 ? 0x30 + digit : 0x57 + digit

@@ -45,3 +45,15 @@ static inline int clinux_errno(void) { return errno; }
 static inline int clinux_fcntl(int fd, int command, int argument) { return fcntl(fd, command, argument); }
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int clinux_prctl(int option, unsigned long argument) { return prctl(option, argument, 0, 0, 0); }
+
+/// Swift cannot pass glibc's transparent unions, nor the enumerators that are macros of themselves.
+static inline int clinux_accept(int socket, struct sockaddr_storage *address) {
+    socklen_t size = sizeof *address;
+    return accept4(socket, (struct sockaddr *)address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+static inline int clinux_connect(int socket, const void *address, socklen_t size) {
+    return connect(socket, (const struct sockaddr *)address, size);
+}
+static inline int clinux_stream_socket(int family) {
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}

@@ -1,1 +1,0 @@
-/// See `Edge.docc/Edge.md`.

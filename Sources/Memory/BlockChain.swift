@@ -1,0 +1,125 @@
+/// Bytes in order over any number of blocks: what waits to be sent, or what was received and waits.
+///
+/// A chain owns its blocks; the pool is passed to each call, so that a chain is 16 bytes in a connection.
+public struct BlockChain: Sendable {
+    @usableFromInline var head = BlockID.none
+    @usableFromInline var tail = BlockID.none
+    /// Unread bytes in the whole chain.
+    @usableFromInline private(set) var total: UInt64 = 0
+
+    @inlinable public init() {}
+
+    @inlinable public var count: Int { Int(total) }
+    @inlinable public var isEmpty: Bool { total == 0 }
+    /// The block that holds the first unread byte, or `.none`.
+    @inlinable public var first: BlockID { head }
+
+    /// Puts a block with at least one byte behind the last one and takes it over; gives an empty one back.
+    @inlinable
+    public mutating func append(_ block: BlockID, in pool: borrowing BlockPool) {
+        let count = pool.count(of: block)
+        guard count > 0 else { return pool.give(block) }
+        pool.setNext(after: block, to: .none)
+        if tail.isNone { head = block } else { pool.setNext(after: tail, to: block) }
+        tail = block
+        total += UInt64(count)
+    }
+
+    /// Copies bytes behind the last one.
+    ///
+    /// - Returns: false, with nothing written, when the pool's budget is used up.
+    public mutating func append(_ bytes: Span<UInt8>, in pool: borrowing BlockPool) -> Bool {
+        var rest = bytes
+        var added = BlockChain()
+        if !tail.isNone {
+            let fits = min(pool.room(in: tail), rest.count)
+            if fits == rest.count {
+                write(rest, to: tail, in: pool)
+                return true
+            }
+        }
+        while rest.count > 0 {
+            let block = pool.take(rest.count > BlockSize.small.bytes ? .large : .small)
+            guard !block.isNone else {
+                added.giveAll(to: pool)
+                return false
+            }
+            let fits = min(pool.room(in: block), rest.count)
+            var writer = pool.writer(into: block)
+            writer.write(rest.extracting(first: fits))
+            pool.commit(fits, to: block)
+            added.append(block, in: pool)
+            rest = rest.extracting(droppingFirst: fits)
+        }
+        append(contentsOf: &added, in: pool)
+        return true
+    }
+
+    /// Moves all of another chain's blocks behind this one's.
+    @inlinable
+    public mutating func append(contentsOf other: inout BlockChain, in pool: borrowing BlockPool) {
+        guard !other.head.isNone else { return }
+        if tail.isNone { head = other.head } else { pool.setNext(after: tail, to: other.head) }
+        tail = other.tail
+        total += other.total
+        other = BlockChain()
+    }
+
+    /// Drops the first `count` bytes and gives emptied blocks back.
+    @inlinable
+    public mutating func consume(_ count: Int, in pool: borrowing BlockPool) {
+        precondition(count >= 0 && count <= self.count)
+        var rest = count
+        total -= UInt64(count)
+        while rest > 0 {
+            let held = pool.count(of: head)
+            if rest < held {
+                pool.consume(rest, of: head)
+                return
+            }
+            rest -= held
+            removeFirst(in: pool)
+        }
+    }
+
+    /// Takes the first block out of the chain with its bytes; `.none` when there is none.
+    @inlinable
+    public mutating func popFirst(in pool: borrowing BlockPool) -> BlockID {
+        let block = head
+        guard !block.isNone else { return .none }
+        total -= UInt64(pool.count(of: block))
+        head = pool.next(after: block)
+        if head.isNone { tail = .none }
+        return block
+    }
+
+    /// Gives every block back.
+    @inlinable
+    public mutating func giveAll(to pool: borrowing BlockPool) {
+        while !head.isNone { removeFirst(in: pool) }
+        total = 0
+    }
+
+    /// The block behind `block`, or `.none`; for walking a chain without changing it.
+    @inlinable
+    public func block(after block: BlockID, in pool: borrowing BlockPool) -> BlockID {
+        pool.next(after: block)
+    }
+
+    @inlinable
+    mutating func removeFirst(in pool: borrowing BlockPool) {
+        let next = pool.next(after: head)
+        pool.give(head)
+        head = next
+        if head.isNone { tail = .none }
+    }
+
+    private mutating func write(
+        _ bytes: Span<UInt8>, to block: BlockID, in pool: borrowing BlockPool
+    ) {
+        var writer = pool.writer(into: block)
+        writer.write(bytes)
+        pool.commit(bytes.count, to: block)
+        total += UInt64(bytes.count)
+    }
+}
