@@ -26,7 +26,10 @@ package struct ConfigurationTree: Sendable, Equatable {
     package mutating func set(_ path: [String], to text: String) { set(path[...], to: text) }
 
     private mutating func set(_ path: ArraySlice<String>, to text: String) {
-        guard let name = path.first else { return self.text = text }
+        guard let name = path.first else {
+            self.text = text
+            return
+        }
         if let place = places[name] {
             children[place].set(path.dropFirst(), to: text)
         } else {

@@ -73,7 +73,9 @@ extension [Diagnostic] {
     package func inOrder() -> [Diagnostic] {
         let end = SourcePosition(line: .max, column: .max)
         return enumerated().sorted { one, other in
-            (one.element.position ?? end, one.offset) < (other.element.position ?? end, other.offset)
+            (one.element.position ?? end, one.offset) < (
+                other.element.position ?? end, other.offset
+            )
         }.map(\.element)
     }
 

@@ -56,7 +56,8 @@ package struct EffectiveConfiguration: Sendable, Equatable {
     /// True where a value, or a group with values, is there.
     package func has(_ path: String...) -> Bool { values.node(path) != nil }
 
-    private func parsed<Value>(_ text: String, _ setting: Setting<Value>, _ path: [String]) -> Value {
+    private func parsed<Value>(_ text: String, _ setting: Setting<Value>, _ path: [String]) -> Value
+    {
         do {
             return try setting.type.parse(text)
         } catch {

@@ -35,11 +35,16 @@ package struct SettingType<Value: Sendable>: Sendable {
     }
 
     /// The word `auto` (nil, to be decided by the master) or a value.
-    package var orAutomatic: SettingType<Value?> {
-        SettingType<Value?>(
-            name: "auto or \(name)", schema: "\"anyOf\":[{\"const\":\"auto\"},{\(schema)}]",
-            parse: { [parse] (text) throws(Complaint) in text == "auto" ? nil : try parse(text) },
-            text: { [text] in $0.map(text) ?? "auto" }, absolute: absolute)
+    package static func automatic<Wrapped: Sendable>(
+        or type: SettingType<Wrapped>
+    ) -> Self where Value == Wrapped? {
+        Self(
+            name: "auto or \(type.name)",
+            schema: "\"anyOf\":[{\"const\":\"auto\"},{\(type.schema)}]",
+            parse: { (text) throws(Complaint) in
+                text == "auto" ? nil : try type.parse(text)
+            },
+            text: { $0.map(type.text) ?? "auto" }, absolute: type.absolute)
     }
 }
 
