@@ -30,66 +30,103 @@ public struct RequestOrigin: ~Escapable {
     }
 }
 
-/// How a request is sent on.
+/// How a request's line and fields are sent on.
 public struct RequestForwarding: Sendable {
-    /// How the body is framed on the upstream connection: not `untilClose`.
-    public var framing: BodyFraming
     /// Leading bytes of the path that a route strips; what is left gets its slash back.
     public var strippedBytes = 0
-    /// The place in one of our own workers, which gets `proxy-peer`; nil for programs and servers, which get
-    /// `Forwarded` and `X-Forwarded-*`.
-    public var place: UInt8?
+    /// It goes to a worker of our own, which gets `proxy-peer`; programs and servers get `Forwarded` and
+    /// `X-Forwarded-*`.
+    public var toOwnWorker = false
+    /// Leaves out fields with `_` in their name.
+    public var dropsUnderscores = false
+    /// The body goes on in chunks, so that `Trailer` keeps its meaning.
+    public var keepsTrailer = false
+
+    public init() {}
+}
+
+/// How a request's head ends: its framing, and what is said to the next hop alone.
+public struct RequestEnd: Sendable {
+    /// How the body is framed on the upstream connection: not `untilClose`.
+    public var framing: BodyFraming
+    /// The method means something by its body, so that an empty one gets its length said (RFC 9110 section 8.6).
+    public var saysLength = false
     /// Passes `Expect: 100-continue` on.
     public var forwardsExpectation = false
     /// Passes `Upgrade: websocket` on.
     public var upgrades = false
-    /// Leaves out fields with `_` in their name.
-    public var dropsUnderscores = false
     /// Asks the upstream to close behind its answer.
     public var closes = false
 
     public init(framing: BodyFraming) { self.framing = framing }
 }
 
+/// A request's head is written in parts, because the last ones are known late: the line, `proxy-peer` with the worker's
+/// place, the fields, and the end with the body's framing.
+///
+/// Check `isOverfull` afterwards: the head is longer than the one that came by the fields this proxy adds.
 extension ByteWriter {
-    /// Writes the head that goes to a worker or an upstream.
+    /// Writes the request line.
     ///
-    /// Check `isOverfull` afterwards: the head is longer than the one that came by the fields this proxy adds.
-    ///
-    /// - Parameters:
-    ///   - bytes: the span `head` was parsed from.
-    ///   - edits: what the route sets and removes.
+    /// - Parameter bytes: the span `head` was parsed from.
     public mutating func write(
-        request head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
-        as forwarding: RequestForwarding, edits: borrowing FieldEdits
+        requestLine head: borrowing RequestHead, from bytes: Span<UInt8>,
+        as forwarding: RequestForwarding
     ) {
         write(bytes.extracting(head.methodName))
         write(" ")
         write(targetOf: head, from: bytes, strippedBytes: forwarding.strippedBytes)
         write(" HTTP/1.1\r\n")
-        let prefix = bytes.extracting(
-            head.strippedPrefix(forwarding.strippedBytes, in: bytes))
-        if let place = forwarding.place { write(peer: origin, place: place, prefix: prefix) }
+    }
+
+    /// Writes what `proxy-peer` says behind the place: `SCHEME REMOTE REMOTE_PORT SERVER_PORT PREFIX` and CRLF.
+    public mutating func write(
+        peerOf head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
+        as forwarding: RequestForwarding
+    ) {
+        write(origin.isSecure ? " https " : " http ")
+        write(origin.address)
+        write(" ")
+        write(decimal: UInt64(origin.port))
+        write(" ")
+        write(decimal: UInt64(origin.serverPort))
+        write(" ")
+        let prefix = bytes.extracting(head.strippedPrefix(forwarding.strippedBytes, in: bytes))
+        if prefix.count > 0 { write(prefix) } else { write("-") }
+        write("\r\n")
+    }
+
+    /// Begins `proxy-peer` with the place in the worker; what `write(peerOf:…)` wrote follows.
+    public mutating func write(peerPlace place: UInt16) {
+        write("proxy-peer: ")
+        write(decimal: UInt64(place))
+    }
+
+    /// Writes the fields that go on, and those this proxy adds.
+    ///
+    /// - Parameter edits: what the route sets and removes.
+    public mutating func write(
+        requestFields head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
+        as forwarding: RequestForwarding, edits: borrowing FieldEdits
+    ) {
         write(field: "X-Request-Id", origin.requestID)
         if !edits.sets(.host) {
             write(
                 field: "Host", head.host.isEmpty ? origin.authority : bytes.extracting(head.host))
         }
         var dropped = FieldNameSet.rewrittenInRequests
-        if forwarding.place == nil || !origin.isTrusted {
-            dropped = dropped.union(.forwarding)
-        }
-        if forwarding.framing != .chunked { dropped.insert(.trailer) }
+        if !forwarding.toOwnWorker || !origin.isTrusted { dropped = dropped.union(.forwarding) }
+        if !forwarding.keepsTrailer { dropped.insert(.trailer) }
         write(
             fields: head.fields, from: bytes, dropping: dropped,
             dropsUnderscores: forwarding.dropsUnderscores, edits: edits)
-        if forwarding.place == nil {
+        if !forwarding.toOwnWorker {
+            let prefix = bytes.extracting(
+                head.strippedPrefix(forwarding.strippedBytes, in: bytes))
             writeForwarded(head, from: bytes, origin)
             writeXForwarded(head, from: bytes, origin, prefix: prefix)
         }
         write("Via: 1.1 proxy\r\n")
-        writeRequestFraming(head, forwarding)
-        write("\r\n")
     }
 
     /// Writes the target in origin form (`*` stays as it is).
@@ -106,38 +143,21 @@ extension ByteWriter {
         }
     }
 
-    private mutating func writeRequestFraming(
-        _ head: borrowing RequestHead, _ forwarding: RequestForwarding
-    ) {
-        switch forwarding.framing {
+    /// Ends a request's head.
+    public mutating func write(requestEnd end: RequestEnd) {
+        switch end.framing {
         case .none, .length(0):
-            // A method that means something by its body gets its length said (RFC 9110 section 8.6).
-            let saysLength = head.method == .post || head.method == .put || head.method == .patch
-            if saysLength { write(framing: .length(0)) }
+            if end.saysLength { write(framing: .length(0)) }
         case .length, .chunked:
-            write(framing: forwarding.framing)
-            if forwarding.forwardsExpectation { write("Expect: 100-continue\r\n") }
+            write(framing: end.framing)
+            if end.forwardsExpectation { write("Expect: 100-continue\r\n") }
         case .untilClose: preconditionFailure("a request cannot end with its connection")
         }
-        if forwarding.upgrades {
+        if end.upgrades {
             write("Connection: Upgrade\r\nUpgrade: websocket\r\n")
-        } else if forwarding.closes {
+        } else if end.closes {
             write("Connection: close\r\n")
         }
-    }
-
-    /// `proxy-peer: PLACE SCHEME REMOTE REMOTE_PORT SERVER_PORT PREFIX`
-    private mutating func write(peer origin: RequestOrigin, place: UInt8, prefix: Span<UInt8>) {
-        write("proxy-peer: ")
-        write(decimal: UInt64(place))
-        write(origin.isSecure ? " https " : " http ")
-        write(origin.address)
-        write(" ")
-        write(decimal: UInt64(origin.port))
-        write(" ")
-        write(decimal: UInt64(origin.serverPort))
-        write(" ")
-        if prefix.count > 0 { write(prefix) } else { write("-") }
         write("\r\n")
     }
 
