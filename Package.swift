@@ -36,7 +36,7 @@ let package = Package(
         .target(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "CAppHost"),
+        .target(name: "CAppHost", exclude: ["python"]),
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
