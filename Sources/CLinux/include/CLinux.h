@@ -115,3 +115,4 @@ static inline int clinux_connect(int socket, const void *address, socklen_t size
 static inline int clinux_stream_socket(int family) {
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
+static inline int clinux_execve(const char *path, char *const *arguments, char *const *environment) { return execvpe(path, arguments, environment); }
