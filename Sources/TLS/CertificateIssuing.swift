@@ -84,6 +84,24 @@ package enum CertificateIssuing {
         return privateKey.belongs(to: chain)
     }
 
+    /// A name as certificates write it: addresses in their short form, DNS names in lower case.
+    package static func canonicalName(_ name: String) -> String {
+        let octets = unsafe a2i_IPADDRESS(name)
+        ERR_clear_error()
+        guard let octets = unsafe octets else { return name.lowercased() }
+        defer { unsafe ASN1_OCTET_STRING_free(octets) }
+        return unsafe addressText(stringBytes(octets)) ?? name
+    }
+
+    /// The first certificate block of a PEM file, without what else is in there; empty where there is none.
+    package static func firstCertificate(in pem: [UInt8]) -> [UInt8] {
+        guard let chain = try? CertificateChain(pem: pem), let bio = unsafe BIO_new(BIO_s_mem())
+        else { return [] }
+        defer { unsafe BIO_free(bio) }
+        unsafe _ = PEM_write_bio_X509(bio, chain.leaf)
+        return unsafe takeBytes(bio)
+    }
+
     private static func makeKey() throws(CertificateProblem) -> PrivateKey {
         clearErrorQueue()
         guard let key = unsafe copenssl_make_p256_key() else {
