@@ -16,7 +16,7 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].requests += 1
         clients[client].phase = .busy
         timers.set(client, to: TimerWheel.never)
-        guard !exchanges.isFull else { return refuse(client, .tooBusy) }
+        guard !exchanges.isFull else { return turnAway(client) }
         let exchange = exchanges.insert(makeExchange(client, in: pool.bytes(of: block)))
         clients[client].exchange = Int32(exchange)
         let decision = route(exchange, client, in: pool.bytes(of: block))
@@ -27,13 +27,17 @@ extension EdgeLoop where World: ~Copyable {
             pool.give(block)
             clients[client].inbound = .none
         }
-        start(exchange)
+        guard start(exchange) else { return }
         carryOut(decision, exchange)
     }
 
     private mutating func makeExchange(_ client: Int, in bytes: Span<UInt8>) -> Exchange {
         var flags: Exchange.Flags = []
-        if requestHead.method == .head { flags.insert(.isHead) }
+        switch requestHead.method {
+        case .head: flags.insert(.isHead)
+        case .post, .put, .patch: flags.insert(.saysLength)
+        default: break
+        }
         if requestHead.version == .http10 { flags.insert(.isHTTP10) }
         if requestHead.keepsAlive, !isDraining { flags.insert(.keepsClient) }
         if requestHead.expectsContinue { flags.insert(.expectsContinue) }
@@ -52,14 +56,14 @@ extension EdgeLoop where World: ~Copyable {
         if id == .none { id = requestIDs.next(wall: wall) }
         let facts = RequestFacts(
             id: id, wall: wall, remote: peer, remotePort: clients[client].address.port,
-            isSecure: clients[client].has(.isSecure),
+            scheme: clients[client].has(.isSecure) ? .https : .http,
             version: requestHead.version == .http11 ? .http11 : .http10,
             tls: clients[client].tls, connection: clients[client].number,
             connectionRequests: clients[client].requests)
         return Exchange(
-            state: ExchangeState(isIdempotent: requestHead.method.isIdempotent, attempts: 0),
+            state: ExchangeState(isIdempotent: requestHead.method.isIdempotent),
             client: Int32(client), flags: flags, facts: facts, text: .none,
-            decoder: BodyDecoder(requestHead.framing), startedAt: now)
+            framing: requestHead.framing, decoder: BodyDecoder(requestHead.framing), startedAt: now)
     }
 
     /// Writes down what is needed of the head after its block is gone: the texts of the log line, and the parts of the
@@ -88,7 +92,7 @@ extension EdgeLoop where World: ~Copyable {
             size = .large
         }
         discard(exchange)
-        refuse(client, size == .large ? .headTooLong : .tooBusy)
+        if size == .large { refuse(client, .headTooLong) } else { turnAway(client) }
         return false
     }
 
@@ -126,17 +130,15 @@ extension EdgeLoop where World: ~Copyable {
     ) {
         let service = settings.services[target.service]
         let listener = Int(clients[client].listener)
-        addressText.removeAll()
-        exchanges[exchange].facts.remote.write(to: &addressText.writer)
-        idText.removeAll()
-        exchanges[exchange].facts.id.write(to: &idText.writer)
+        let facts = exchanges[exchange].facts
         let origin = RequestOrigin(
-            address: addressText.bytes, port: exchanges[exchange].facts.remotePort,
-            isSecure: exchanges[exchange].facts.isSecure,
+            address: addressText.fill { facts.remote.write(to: &$0) }, port: exchanges[exchange].facts.remotePort,
+            isSecure: clients[client].has(.isSecure),
             serverPort: settings.listeners[listener].port,
-            authority: settings.authorities[listener].span, requestID: idText.bytes,
+            authority: settings.authorities[listener],
+            requestID: idText.fill { facts.id.write(to: &$0) },
             isTrusted: isTrustedPeer)
-        var forwarding = RequestForwarding(framing: .none)
+        var forwarding = RequestForwarding()
         forwarding.strippedBytes = target.strippedBytes
         forwarding.toOwnWorker = service.isOurs
         forwarding.dropsUnderscores = service.dropsUnderscores
