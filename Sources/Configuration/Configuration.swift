@@ -28,6 +28,8 @@ package struct Configuration: Sendable {
     /// Takes a key away with everything below it.
     package mutating func remove(_ path: [String]) { values.remove(path) }
 
+    mutating func replaceValues(by values: ConfigurationTree) { self.values = values }
+
     /// Notes that `path` was written, and where.
     mutating func note(_ path: [String], key: SourcePosition, value: SourcePosition) {
         written[joinedPath(path)] = Mark(key: key, value: value)
@@ -38,7 +40,9 @@ package struct Configuration: Sendable {
     }
 
     /// True when the key stands in the file, whether its value was good or not.
-    package func isWritten(_ path: String...) -> Bool { written[joinedPath(path)] != nil }
+    package func isWritten(_ path: String...) -> Bool { isWritten(path) }
+
+    package func isWritten(_ path: [String]) -> Bool { written[joinedPath(path)] != nil }
 
     /// Where the key stands; where it was not written, its nearest group.
     package func position(_ path: [String]) -> SourcePosition? {

@@ -33,6 +33,9 @@ public struct PluginOptions: Sendable, Equatable {
 }
 
 extension PluginOptions {
+    /// Most plug-ins: each is a process and reads every ring.
+    package static let pluginsMax = 64
+
     package static let name = Setting(
         "plugins[].name", .pluginName, "what logs and status call it", example: "alerts")
     package static let commandWord = Setting(
@@ -57,8 +60,10 @@ extension PluginOptions {
             queueLength.declaration, whenFull.declaration,
         ],
         shapes: [
-            Shape("plugins[]", "programs that are told what happens"),
-            Shape("plugins[].command", "the program and its arguments"),
+            Shape("plugins[]", "programs that are told what happens", counts: 0...pluginsMax),
+            Shape(
+                "plugins[].command", "the program and its arguments", isRequired: true,
+                counts: 1...1024),
             Shape("plugins[].events", "the signals it is told"),
             Shape("plugins[].queue", "lines that wait for it"),
         ],
