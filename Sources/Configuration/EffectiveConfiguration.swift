@@ -75,7 +75,7 @@ func patternSteps(_ path: String) -> [String] {
 }
 
 /// A declared path with names in the place of its `*` and `[]`; a last one without a name is left out.
-private func boundPath(_ pattern: String, _ names: [String]) -> [String] {
+func boundPath(_ pattern: String, _ names: [String]) -> [String] {
     var names = names[...]
     var path: [String] = []
     for step in patternSteps(pattern) {

@@ -72,6 +72,20 @@ extension PluginOptions {
             "group", "dir",
         ].map { "plugins[].\($0)" })
 
+    /// What plug-ins cannot say each on its own: names taken twice.
+    package static func check(_ configuration: Configuration) -> [Diagnostic] {
+        var places: [String: String] = [:]
+        return configuration.names("plugins[]").compactMap { number -> Diagnostic? in
+            guard let own = configuration.value(name, number) else { return nil }
+            guard let other = places.updateValue(number, forKey: own) else { return nil }
+            let line = configuration.position(["plugins", other, "name"])?.line
+            return configuration.finding(
+                value: "plugins", number, "name",
+                message: "\(own) is taken by another plug-in"
+                    + (line.map { " in line \($0)" } ?? ""))
+        }
+    }
+
     /// Signals that come with a later version.
     private static let laterSignals = ["certificate_loaded", "certificate_expiring"]
 
