@@ -10,6 +10,18 @@ extension ServiceOptions {
         } + checkCapacities(configuration, names)
     }
 
+    /// Requests that can be at a service's workers or upstreams at once, as far as it could be read.
+    package static func capacity(of name: String, _ configuration: Configuration) -> Int {
+        let upstreams = configuration.names("services.*.upstreams[]", name).count
+        let pool =
+            (configuration.value(poolSize, name) ?? 0)
+            + (configuration.value(poolOverflow, name) ?? 0)
+        let workers = (configuration.value(workerCount, name) ?? nil) ?? 0
+        let places =
+            configuration.value(threads, name) ?? configuration.value(concurrency, name) ?? 1
+        return upstreams * pool + workers * places
+    }
+
     private static func checkBalance(
         _ configuration: Configuration, _ name: String
     ) -> [Diagnostic] {

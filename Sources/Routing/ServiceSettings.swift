@@ -38,7 +38,7 @@ extension ServiceOptions {
     static let weight = Setting(
         "services.*.upstreams[].weight", .integer(0...1000), default: "1",
         "its share of the requests; 0 takes none", example: "2")
-    static let ca = Setting(
+    package static let ca = Setting(
         optional: "services.*.upstreams[].ca", .path("a PEM file"),
         found: "the system's", "the CAs that may have signed its certificate",
         example: "/etc/proxy/tls/internal-ca.pem")

@@ -45,7 +45,7 @@ extension PluginOptions {
         each: "plugins[].events[]", .signal, "the signals it is told; all when left out",
         example: "request_finished")
     package static let filter = Setting(
-        optional: "plugins[].filter", .text("an expression such as status >= 500"),
+        optional: "plugins[].filter", .eventFilter,
         "which of them, by their data", example: "status >= 500")
     static let queueLength = Setting(
         "plugins[].queue.length", .integer(1...1_000_000), default: "4096",
@@ -113,6 +113,16 @@ extension SettingType<Signal> {
 }
 
 extension SettingType<String> {
+    static var eventFilter: Self {
+        .checkedText("an expression such as status >= 500") { (text) throws(Complaint) in
+            do {
+                _ = try EventFilter(text)
+            } catch {
+                throw Complaint("\(quoted(text)): \(error)")
+            }
+        }
+    }
+
     static var pluginName: Self {
         .checkedText("a name of letters, digits, - and _") { (text) throws(Complaint) in
             let isGood = text.utf8.allSatisfy { byte in

@@ -38,13 +38,13 @@ public struct TLSOptions: Sendable, Equatable {
 }
 
 extension TLSOptions {
-    static let certificate = Setting(
+    package static let certificate = Setting(
         "tls.certificates[].certificate", .path("a PEM file"),
         "the certificate and its intermediates, leaf first", example: "/etc/proxy/tls/a.pem")
-    static let key = Setting(
+    package static let key = Setting(
         "tls.certificates[].key", .path("a PEM file"),
         "the private key of the certificate", example: "/etc/proxy/tls/a.key")
-    static let name = Setting(
+    package static let name = Setting(
         each: "tls.certificates[].names[]", .serverName,
         "the names to serve it for, in place of those in the certificate",
         example: "www.example.com")
