@@ -82,5 +82,6 @@ let package = Package(
         tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
         tests("Certificates", ["TLS"]),
         tests("Demo", ["Memory", "HTTP"]),
+        tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )
