@@ -2,8 +2,9 @@ import COpenSSL
 
 /// The socket as OpenSSL sees it: a `BIO` of our own instead of `BIO_s_socket`.
 ///
-/// It sends with `MSG_NOSIGNAL`, so that a vanished peer is an error and never a signal; it remembers whether the last receive
-/// emptied the socket, which saves a system call a request; and it counts the bytes on the wire.
+/// It sends with `MSG_NOSIGNAL`, so that a vanished peer is an error and never a signal; it
+/// remembers whether the last receive emptied the socket, which saves a system call a request; and
+/// it counts the bytes on the wire.
 @safe
 struct SocketState {
     let descriptor: Int32

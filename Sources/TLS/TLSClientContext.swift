@@ -13,7 +13,8 @@ package enum TLSTrust: Sendable {
 
 /// The client side of TLS for all upstreams with the same trust.
 ///
-/// The trust store is the heavy part; one context for each distinct `ca` is enough. One thread uses it.
+/// The trust store is the heavy part; one context for each distinct `ca` is enough. One thread uses
+/// it.
 @safe
 public final class TLSClientContext {
     let handle = ContextHandle(isServer: false)
@@ -64,8 +65,8 @@ public final class TLSUpstream {
     private let isAddress: Bool
     private var session: OpaquePointer?
 
-    /// - Parameter serverName: what the certificate has to carry and SNI asks for: a DNS name, or an IP address without brackets
-    ///   (which SNI leaves out, RFC 6066 section 3).
+    /// - Parameter serverName: what the certificate has to carry and SNI asks for: a DNS name, or
+    ///   an IP address without brackets (which SNI leaves out, RFC 6066 section 3).
     package init(_ context: TLSClientContext, serverName: String) {
         self.context = context
         name = Array(serverName.utf8CString)
@@ -77,9 +78,11 @@ public final class TLSUpstream {
 
     deinit { unsafe SSL_SESSION_free(session) }
 
-    /// Begins the client side of a connection; the handshake verifies the certificate and the name in it.
+    /// Begins the client side of a connection; the handshake verifies the certificate and the name
+    /// in it.
     ///
-    /// - Parameter descriptor: a connected (or connecting) non-blocking socket, which stays the caller's.
+    /// - Parameter descriptor: a connected (or connecting) non-blocking socket, which stays the
+    ///   caller's.
     public func connect(_ descriptor: Int32) -> TLSSession {
         let connection = unsafe TLSSession(
             context: context.handle.pointer, isServer: false, descriptor: descriptor,
@@ -100,7 +103,8 @@ public final class TLSUpstream {
         return connection
     }
 
-    /// Drops the session, so that the next handshake is a full one; done by itself after a failed handshake.
+    /// Drops the session, so that the next handshake is a full one; done by itself after a failed
+    /// handshake.
     public func forgetSession() {
         unsafe SSL_SESSION_free(session)
         unsafe session = nil

@@ -1,7 +1,8 @@
 import COpenSSL
 import Memory
 
-/// Why a handshake or a TLS connection failed: a closed reason for logs and signals, and OpenSSL's own number.
+/// Why a handshake or a TLS connection failed: a closed reason for logs and signals, and OpenSSL's
+/// own number.
 public struct TLSFailure: Error, Equatable, Sendable {
     /// The causes that are told apart. The words are those of `tls_handshake_failed`'s `reason`.
     public enum Reason: UInt8, Sendable, CaseIterable {
@@ -21,7 +22,8 @@ public struct TLSFailure: Error, Equatable, Sendable {
         case noApplicationProtocol
         /// The peer refused our certificate (alerts 42 to 48).
         case certificateRefused
-        /// Our check of the peer's certificate failed (upstreams); `code` is the `X509_V_ERR_…` number.
+        /// Our check of the peer's certificate failed (upstreams); `code` is the `X509_V_ERR_…`
+        /// number.
         case certificateUntrusted
         /// The peer sent another fatal alert.
         case peerAlert
@@ -51,7 +53,8 @@ public struct TLSFailure: Error, Equatable, Sendable {
         self.code = code
     }
 
-    /// True where the peer's certificate is at fault: `tls_certificate_error`, else `tls_protocol_error`.
+    /// True where the peer's certificate is at fault: `tls_certificate_error`, else
+    /// `tls_protocol_error`.
     public var isCertificateError: Bool { reason == .certificateUntrusted }
 }
 
@@ -80,7 +83,8 @@ extension TLSFailure.Reason {
 }
 
 extension TLSFailure: CustomStringConvertible {
-    /// For the error log: the word, then OpenSSL's own text, e.g. `certificate_untrusted: certificate has expired`.
+    /// For the error log: the word, then OpenSSL's own text, e.g. `certificate_untrusted:
+    /// certificate has expired`.
     public var description: String {
         let word = reason.word.description
         switch reason {
