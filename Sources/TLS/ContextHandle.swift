@@ -19,6 +19,7 @@ final class ContextHandle {
         // A record is one receive, not one for its head and one for the rest.
         unsafe copenssl_set_read_ahead(pointer)
         unsafe _ = SSL_CTX_set_options(pointer, copenssl_op_common)
+        unsafe SSL_CTX_set_info_callback(pointer, noteAlert)
     }
 
     deinit { unsafe SSL_CTX_free(pointer) }

@@ -5,7 +5,8 @@ import Memory
 package enum TLSTrust: Sendable {
     /// The machine's own trust store.
     case system
-    /// These roots (PEM) and no others; `label` is their file, for messages.
+    /// These certificates (PEM), roots or not, and those they signed; `label` is their file, for
+    /// messages.
     case authorities(pem: [UInt8], label: String)
     /// Anyone at all (`verify: false`): encrypted, and open to whoever stands in between.
     case anyone
@@ -44,6 +45,7 @@ public final class TLSClientContext {
             do throws(CertificateProblem) {
                 let roots = try CertificateChain(pem: pem)
                 let store = unsafe SSL_CTX_get_cert_store(context)
+                unsafe _ = X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
                 for index in 0..<roots.count {
                     unsafe _ = X509_STORE_add_cert(store, roots.at(index))
                 }

@@ -42,7 +42,7 @@ public struct TLSFailure: Error, Equatable, Sendable {
     }
 
     public let reason: Reason
-    /// The number of the fatal alert that the peer sent (RFC 8446 section 6), or 0.
+    /// The number of the fatal alert that ended it (RFC 8446 section 6), the peer's or ours, or 0.
     public let alert: UInt8
     /// For the error log: OpenSSL's error number, or what `reason` says about it.
     public let code: UInt32
@@ -101,16 +101,18 @@ extension TLSFailure: CustomStringConvertible {
 
 extension TLSFailure {
     /// Takes the first error of OpenSSL's queue and empties it.
-    static func fromErrorQueue() -> TLSFailure {
+    ///
+    /// - Parameter alertSent: named where the peer sent no alert of its own.
+    static func fromErrorQueue(alertSent: UInt8) -> TLSFailure {
         let packed = ERR_peek_error()
         ERR_clear_error()
         let code = UInt32(truncatingIfNeeded: packed)
         guard packed >> UInt(ERR_LIB_OFFSET) & UInt(ERR_LIB_MASK) == UInt(ERR_LIB_SSL) else {
-            return TLSFailure(.internalError, code: code)
+            return TLSFailure(.internalError, alert: alertSent, code: code)
         }
         let number = Int32(truncatingIfNeeded: packed & UInt(ERR_REASON_MASK))
         guard number > SSL_AD_REASON_OFFSET, number <= SSL_AD_REASON_OFFSET + 255 else {
-            return TLSFailure(reason(of: number), code: code)
+            return TLSFailure(reason(of: number), alert: alertSent, code: code)
         }
         let alert = UInt8(number - SSL_AD_REASON_OFFSET)
         let reason: Reason =

@@ -133,7 +133,8 @@ public struct TLSSession: ~Copyable {
             var failure = takeFailure(error)
             if failure.isCertificateError {
                 let verdict = unsafe UInt32(truncatingIfNeeded: SSL_get_verify_result(ssl))
-                failure = TLSFailure(.certificateUntrusted, code: verdict)
+                failure = TLSFailure(
+                    .certificateUntrusted, alert: failure.alert, code: verdict)
             }
             self.failure = failure
             (keeper as? TLSUpstream)?.forgetSession()
@@ -273,7 +274,9 @@ public struct TLSSession: ~Copyable {
     }
 
     private func takeFailure(_ error: Int32) -> TLSFailure {
-        guard error == SSL_ERROR_SYSCALL else { return TLSFailure.fromErrorQueue() }
+        guard error == SSL_ERROR_SYSCALL else {
+            return unsafe TLSFailure.fromErrorQueue(alertSent: socket.pointee.alertSent)
+        }
         ERR_clear_error()
         let number = unsafe socket.pointee.lastError
         return number == 0 ? TLSFailure(.closed) : TLSFailure(.reset, code: UInt32(number))

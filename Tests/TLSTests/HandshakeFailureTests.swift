@@ -45,6 +45,7 @@ import Testing
         var connection = Connection(client, Fixtures.context())
         let result = connection.shakeHands()
         #expect(result.server.failure?.reason == .noSharedCipher)
+        #expect(result.server.failure?.alert == 40, "ours")
         #expect(result.client.failure?.alert == 40)
         #expect(result.client.failure?.reason == .peerAlert)
     }

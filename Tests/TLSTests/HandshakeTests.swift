@@ -58,6 +58,47 @@ import Testing
         #expect(connection.shakeHands() == (.done, .done))
     }
 
+    @Test(arguments: [TLSVersion.tls12, .tls13])
+    func `a handshake that comes byte by byte is the same`(version: TLSVersion) {
+        let (near, far) = (Wire(), Wire())
+        var client = TunedClient(versions: version...version).connect(near.client)
+        var server = Fixtures.context().accept(far.server)
+        var result: (client: TLSHandshake, server: TLSHandshake) = (.wantsRead, .wantsRead)
+        for _ in 0..<4 where !result.client.isFinal || !result.server.isFinal {
+            if !result.client.isFinal { result.client = client.handshake() }
+            for byte in take(near.server) {
+                give([byte], to: far.client)
+                if !result.server.isFinal { result.server = server.handshake() }
+            }
+            for byte in take(far.client) {
+                give([byte], to: near.server)
+                if !result.client.isFinal { result.client = client.handshake() }
+            }
+        }
+        #expect(result == (.done, .done))
+    }
+
+    @Test func `a ClientHello with any one bit changed does no harm`() {
+        let wire = Wire()
+        var client = TunedClient(protocols: ["http/1.1"], serverName: "a").connect(wire.client)
+        #expect(client.handshake() == .wantsRead)
+        let hello = take(wire.server)
+        let context = Fixtures.context()
+        var failures = 0
+        for bit in 0..<(hello.count * 8) {
+            var changed = hello
+            changed[bit / 8] ^= 1 << UInt8(bit % 8)
+            let other = Wire()
+            var server = context.accept(other.server)
+            give(changed, to: other.client)
+            let result = server.handshake()
+            #expect(result != .done && result != .closed)
+            if result.failure != nil { failures += 1 }
+        }
+        #expect(failures > 100)
+        #expect(failures < hello.count * 8)
+    }
+
     @Test func `the profiles set the lowest version`() {
         let cases: [(TLSProfile, TLSVersion?, TLSVersion, Bool)] = [
             (.modern, nil, .tls12, false), (.modern, nil, .tls13, true),
@@ -79,6 +120,7 @@ import Testing
                     result.server.failure?.reason == .unsupportedVersion, "\(profile) \(offered)")
                 #expect(result.client.failure?.reason == .unsupportedVersion)
                 #expect(result.client.failure?.alert == 70)
+                #expect(result.server.failure?.alert == 70)
             }
         }
     }

@@ -31,7 +31,9 @@ import Testing
     ])
     func `a certificate of another name is refused`(name: String, code: Int32) {
         let found = failure(TLSUpstream(trusting(), serverName: name), Fixtures.certificate())
-        #expect(found == TLSFailure(.certificateUntrusted, code: UInt32(code)))
+        #expect(found?.reason == .certificateUntrusted)
+        #expect(found?.code == UInt32(code))
+        #expect(found?.alert == 42, "bad_certificate, as we told the server")
         #expect(found?.isCertificateError == true)
     }
 
@@ -51,6 +53,12 @@ import Testing
             let found = failure(upstream, Fixtures.certificate(certificate))
             #expect(found?.description == "certificate_untrusted: \(words)")
         }
+    }
+
+    @Test func `a certificate may be trusted by itself`() {
+        let upstream = TLSUpstream(trusting(Fixtures.local), serverName: "localhost")
+        #expect(failure(upstream, Fixtures.certificate()) == nil)
+        #expect(failure(upstream, Fixtures.certificate(Fixtures.leaf(["localhost"]))) != nil)
     }
 
     @Test func `the machine's trust store does not know our root`() throws {
