@@ -1,5 +1,5 @@
 import COpenSSL
-import Memory
+public import Memory
 
 /// What the socket has to become before a call makes sense again.
 public enum TLSWant: UInt8, Sendable {
@@ -154,6 +154,18 @@ public struct TLSSession: ~Copyable {
             unsafe SSL_read_ex(ssl, bytes.baseAddress, bytes.count, &count)
         }
         return status == 1 ? .bytes(count) : endOfRead(status)
+    }
+
+    /// Reads decrypted bytes into the room behind a block's last byte: those of one record at most.
+    public mutating func read(into block: BlockID, of pool: borrowing BlockPool) -> TLSRead {
+        if let failure { return .failed(failure) }
+        clearErrorQueue()
+        let room = unsafe pool.unsafeRoom(in: block)
+        var count = 0
+        let status = unsafe SSL_read_ex(ssl, room.baseAddress, room.count, &count)
+        guard status == 1 else { return endOfRead(status) }
+        pool.commit(count, to: block)
+        return .bytes(count)
     }
 
     private mutating func endOfRead(_ status: Int32) -> TLSRead {
