@@ -84,5 +84,6 @@ let package = Package(
         tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
         tests("Demo", ["Memory", "HTTP"]),
+        tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

@@ -157,7 +157,7 @@ public struct TLSSession: ~Copyable {
     }
 
     /// Reads decrypted bytes into the room behind a block's last byte: those of one record at most.
-    public mutating func read(into block: BlockID, of pool: borrowing BlockPool) -> TLSRead {
+    public mutating func read(into block: BlockID, of pool: BlockPool) -> TLSRead {
         if let failure { return .failed(failure) }
         clearErrorQueue()
         let room = unsafe pool.unsafeRoom(in: block)
