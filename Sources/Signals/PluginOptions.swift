@@ -16,6 +16,23 @@ public struct PluginOptions: Sendable, Equatable {
     public var queueLength: Int
     public var whenFull: WhenFull
 
+    package init(
+        name: String, command: [String], events: SignalSet = .all, filter: String? = nil,
+        queueLength: Int = 4096, whenFull: WhenFull = .newest
+    ) {
+        self.name = name
+        self.command = command
+        self.events = events
+        self.filter = filter
+        self.queueLength = queueLength
+        self.whenFull = whenFull
+    }
+
+    /// What any of these plug-ins listens to, for `SignalRings.setListened`.
+    package static func listened(_ plugins: [PluginOptions]) -> SignalSet {
+        plugins.reduce(SignalSet()) { $0.union($1.events) }
+    }
+
     /// Reads every plug-in, in the order of the file.
     package static func all(_ configuration: EffectiveConfiguration) -> [PluginOptions] {
         configuration.names("plugins[]").map { PluginOptions(configuration, plugin: $0) }
@@ -42,7 +59,7 @@ extension PluginOptions {
         each: "plugins[].events[]", .signal, "the signals it is told; all when left out",
         example: "request_finished")
     package static let filter = Setting(
-        optional: "plugins[].filter", .text("an expression such as status >= 500"),
+        optional: "plugins[].filter", .eventFilter,
         "which of them, by their data", example: "status >= 500")
     static let queueLength = Setting(
         "plugins[].queue.length", .integer(1...1_000_000), default: "4096",
@@ -94,6 +111,16 @@ extension SettingType<Signal> {
 }
 
 extension SettingType<String> {
+    static var eventFilter: Self {
+        .checkedText("an expression such as status >= 500") { (text) throws(Complaint) in
+            do {
+                _ = try EventFilter(text)
+            } catch {
+                throw Complaint("\(quoted(text)): \(error)")
+            }
+        }
+    }
+
     static var pluginName: Self {
         .checkedText("a name of letters, digits, - and _") { (text) throws(Complaint) in
             let isGood = text.utf8.allSatisfy { byte in
