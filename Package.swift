@@ -36,7 +36,7 @@ let package = Package(
         .target(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "CAppHost"),
+        .target(name: "CAppHost", exclude: ["python"]),
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
@@ -78,7 +78,7 @@ let package = Package(
         tests("Configuration"),
         tests("Board", ["Memory", "CLinux", "BoardCrash"]),
         tests("HTTP", ["Memory"]),
-        tests("Linux", ["Memory"]),
+        tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
         tests("Signals", ["Memory", "Board"]),
