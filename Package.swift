@@ -71,9 +71,14 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // A child of BoardTests that forks and is killed at every step.
+        .target(name: "CFork", path: "Tests/CFork"),
+        .executableTarget(
+            name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
+            path: "Tests/BoardCrash", swiftSettings: strict),
         tests("Memory"),
         tests("Configuration"),
-        tests("Board", ["Memory", "Linux"]),
+        tests("Board", ["Memory", "CLinux", "BoardCrash"]),
         tests("HTTP", ["Memory"]),
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
