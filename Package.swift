@@ -76,6 +76,11 @@ let package = Package(
         .executableTarget(
             name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
             path: "Tests/BoardCrash", swiftSettings: strict),
+        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
+        .executableTarget(
+            name: "SignalsHelper",
+            dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
+            path: "Tests/SignalsHelper", swiftSettings: strict),
         tests("Memory"),
         tests("Configuration"),
         tests("Board", ["Memory", "CLinux", "BoardCrash"]),
@@ -83,10 +88,10 @@ let package = Package(
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
-        tests("Signals", ["Memory", "Board"]),
+        tests("Signals", ["Memory", "Board", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
-        tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
+        tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
         tests("Demo", ["Memory", "HTTP"]),
         tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
