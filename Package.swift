@@ -39,6 +39,7 @@ let package = Package(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CAppHost", exclude: ["python"]),
+        .target(name: "CCares", linkerSettings: [.linkedLibrary("cares")]),
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
@@ -47,7 +48,7 @@ let package = Package(
         room("Board", ["Memory"]),
         // 2
         room("HTTP", ["Memory"]),
-        room("Linux", ["CLinux", "Memory"]),
+        room("Linux", ["CLinux", "CAppHost", "CCares", "Memory"]),
         room("TLS", ["COpenSSL", "Memory", "Configuration"]),
         // 3
         room("Routing", ["Memory", "HTTP", "Configuration", "Board"]),
@@ -58,7 +59,7 @@ let package = Package(
             ["Memory", "Configuration", "Board", "HTTP", "Linux", "TLS", "Routing", "Signals"]),
         room(
             "Supervision",
-            ["CAppHost", "Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
+            ["Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
         room("Plugins", ["Memory", "Linux", "Signals", "Board", "Configuration"]),
         room("Certificates", ["Memory", "TLS", "Linux"]),
         room("Demo", ["Memory", "HTTP", "Linux", "TLS"]),
