@@ -1,4 +1,4 @@
-public import Board
+import Board
 import Configuration
 import HTTP
 import Linux
@@ -49,10 +49,9 @@ extension RoleSheet {
 
 /// Puts the edge together from what its role sheet names.
 private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
-    let configuration = try EffectiveConfiguration(
-        lines: String(
-            decoding: Descriptor(owning: sheet.descriptor("configuration")).readAll(),
-            as: UTF8.self))
+    let lines = try Descriptor(owning: sheet.descriptor("configuration")).readAll()
+    guard let configuration = EffectiveConfiguration(lines: String(decoding: lines, as: UTF8.self))
+    else { throw RoleSheetError(name: "readable configuration") }
     // Before anything of the network is touched; what root alone may open has been inherited.
     try dropPrivileges(sheet)
     let identity = EdgeIdentity(
@@ -76,7 +75,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
     let capacities = EdgeCapacities(FrontOptions(configuration))
     let wakers = (0..<edgeSlotsMax).map { sheet.descriptorIfGiven("wake.\($0)") }
     let server = try serverContext(sheet, TLSOptions(configuration), keys)
-    var network = try KernelNetwork(
+    let network = try KernelNetwork(
         listeners: descriptors, wakers: wakers, server: server,
         upstreams: upstreamContexts(ServiceOptions.all(configuration)),
         streamsMax: capacities.clients + capacities.upstreams,
@@ -92,9 +91,9 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         hostWakers: sheet.names(after: "fd.reader_wake.").indices.map {
             sheet.descriptorIfGiven("reader_wake.\($0)")
         },
-        access: AccessLogBuffer(format: logs.format == .json ? .json : .combined),
+        access: AccessLogBuffer(format: logs.format == .json ? RequestLine.Format.json : .combined),
         accessFile: sheet.descriptorIfGiven("access"),
-        errorFile: sheet.descriptorIfGiven("errors"), level: EventLevel(logs.level),
+        errorFile: sheet.descriptorIfGiven("errors"), level: eventLevel(logs.level),
         counters: counters)
     let services = ServiceOptions.all(configuration)
     let seed = try randomWords()
@@ -107,6 +106,15 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         counters: counters, journal: journal, balancer: balancer, capacities: capacities,
         orders: Orders(control, wake: wakers[identity.slot], drain: FrontOptions(configuration)),
         seed: seed)
+}
+
+private func eventLevel(_ level: LogOptions.Level) -> EventLevel {
+    switch level {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    }
 }
 
 private func dropPrivileges(_ sheet: RoleSheet) throws {
@@ -164,7 +172,7 @@ private func serverContext(
 /// A context for each upstream that speaks TLS, in the order of services and their upstreams; nil for the others.
 private func upstreamContexts(_ services: [ServiceOptions]) throws -> [TLSUpstream?] {
     try services.flatMap(\.upstreams).map { upstream in
-        guard upstream.url.scheme == .https else { return nil }
+        guard upstream.url.usesTLS else { return nil }
         let trust: TLSTrust
         if !upstream.verifies {
             trust = .anyone
@@ -175,7 +183,15 @@ private func upstreamContexts(_ services: [ServiceOptions]) throws -> [TLSUpstre
         }
         return TLSUpstream(
             try TLSClientContext(trust: trust),
-            serverName: upstream.serverName ?? upstream.url.hostName)
+            serverName: upstream.serverName ?? hostName(upstream.url))
+    }
+}
+
+private func hostName(_ url: UpstreamURL) -> String {
+    switch url.place {
+    case .address(let address, _): address.description
+    case .name(let name, _): name
+    case .socket: "localhost"
     }
 }
 
