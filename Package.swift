@@ -36,7 +36,7 @@ let package = Package(
         .target(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "CAppHost", exclude: ["python"]),
+        .target(name: "CAppHost", exclude: ["python", "CAppHost.docc"]),
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
@@ -69,6 +69,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
         tests("Board", ["Memory", "Linux"]),
