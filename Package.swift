@@ -38,7 +38,7 @@ let package = Package(
         .target(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "CAppHost", exclude: ["python"]),
+        .target(name: "CAppHost", exclude: ["python", "CAppHost.docc"]),
         .target(name: "CCares", linkerSettings: [.linkedLibrary("cares")]),
         // 1
         .target(
@@ -82,6 +82,7 @@ let package = Package(
             name: "SignalsHelper",
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
             path: "Tests/SignalsHelper", swiftSettings: strict),
+        tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
         tests("Board", ["Memory", "CLinux", "BoardCrash"]),

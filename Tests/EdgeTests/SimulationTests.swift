@@ -72,12 +72,12 @@ struct SimulatedEdge: ~Copyable {
             let path = Array("/worker/\(number)".utf8)
             let reference = try table.addEndpoint(
                 EndpointPlan(
-                    service: slot, address: .unix(path: path), kind: kind, capacity: capacity,
-                    number: number))
+                    service: slot, kind: kind, capacity: capacity, number: number,
+                    address: .unix(path: path)))
             _ = table.setState(.ready, of: reference)
             traffic.world.servers[path] = { [unowned traffic] in SimulatedServer(traffic) }
         }
-        let identity = try table.addEdge(number: 0, configuration: 1, pid: 1)
+        let identity = try table.openEdge(number: 0, configuration: 1)
         let front = FrontOptions(effective)
         edge = EdgeLoop(
             network: SimulatedNetwork(world: traffic.world),
