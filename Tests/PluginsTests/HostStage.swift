@@ -37,7 +37,7 @@ final class HostStage {
         self.wake = try wake.duplicate().release()
         let pair = try MessageSocket.Pair()
         var ends: (Int32, Int32) = (-1, -1)
-        pair.take { one, other in
+        let (one, other) = pair.release()
             ends = (dup(one.number), dup(other.number))
         }
         control = MessageSocket(owning: Descriptor(owning: ends.0))

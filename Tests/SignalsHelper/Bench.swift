@@ -22,7 +22,9 @@ func bench() {
     var buffer = AccessLogBuffer(format: .json)
     measure("access line into its buffer, taken at 64 KiB") { _ in
         buffer.add(sample.facts, sample.result, sample.text, now: 1)
-        if buffer.isDue(now: 1) { buffer.wrote(buffer.bytesToWrite.count, now: 1) }
+        guard buffer.isDue(now: 1) else { return }
+        let count = buffer.bytesToWrite.count
+        buffer.wrote(count, now: 1)
     }
     var ids = RequestIDGenerator(seed: (1, 2))
     measure("request id, made and written") { step in
