@@ -2,14 +2,28 @@ import Memory
 
 /// What a path means, as against how it is written: what routes are matched on.
 ///
-/// The request goes on as it was sent, and the service may read it in another way than its neighbour. So there are three views:
-/// - *plain*: percent-escapes decoded, but for `%2F`, `%5C` and `%00`, which stay as they are.
-/// - *resolved*: plain, empty segments left out, `.` and `..` carried out.
-/// - *loose*: resolved, with `%2F`, `%5C` and `\` taken for `/` and what follows a `;` in a dot-segment left out, as some servers do.
+/// The request goes on as it was sent, and one service reads it in another way than the next. The *plain* view has percent-escapes decoded,
+/// but for `%2F`, `%5C` and `%00`, which stay as they are. A *reading* of it has `.` and `..` carried out, as servers do, which differ in what they take for a
+/// separator, for a dot-segment, and for a segment at all; so there are eight.
 ///
-/// A path of ordinary letters is its own view in all three, found by one look at its bytes and without copying.
+/// A path of ordinary letters is its own view and reading, found by one look at its bytes and without copying.
 struct PathViews {
-    /// Whether the three views can differ, and whether the plain one differs from the bytes.
+    /// How a server may read a path.
+    struct Reading: OptionSet {
+        let rawValue: Int
+
+        /// `%2F`, `%5C` and `\` are taken for `/`.
+        static let looseSeparators = Reading(rawValue: 1)
+        /// What follows a `;` is left out of a dot-segment: `..;x` is `..`.
+        static let looseDots = Reading(rawValue: 2)
+        /// Empty segments count as segments.
+        static let emptySegments = Reading(rawValue: 4)
+
+        /// How many readings there are: raw values from 0.
+        static let count = 8
+    }
+
+    /// Whether readings can differ, and whether the plain view differs from the bytes.
     struct Traits {
         var hasEscapes = false
         /// `//`, `/.`, a backslash, or an escape of one of these.
@@ -58,21 +72,22 @@ struct PathViews {
         return count
     }
 
-    /// Writes the resolved or the loose view of a plain one, and returns its length; nil if it climbs above the root.
-    static func writeResolved(
-        _ plain: Span<UInt8>, isLoose: Bool, into target: inout [UInt8]
+    /// Writes a reading of a plain view, and returns its length; nil if it climbs above the root.
+    static func write(
+        _ reading: Reading, of plain: Span<UInt8>, into target: inout [UInt8]
     ) -> Int? {
         var count = 0
         var index = 0
         while index < plain.count {
             // One segment with the separator before it.
-            while let width = separator(plain, at: index, isLoose: isLoose) { index += width }
-            let start = index
-            while index < plain.count, separator(plain, at: index, isLoose: isLoose) == nil {
-                index += 1
+            index += separator(plain, at: index, reading) ?? 0
+            if !reading.contains(.emptySegments) {
+                while let width = separator(plain, at: index, reading) { index += width }
             }
+            let start = index
+            while index < plain.count, separator(plain, at: index, reading) == nil { index += 1 }
             let isLast = index == plain.count
-            switch dots(plain, start, index, isLoose: isLoose) {
+            switch dots(plain, start, index, reading) {
             case 1: if isLast { count = writeSlash(&target, count) }
             case 2:
                 guard count > 0 else { return nil }
@@ -81,8 +96,7 @@ struct PathViews {
                 if isLast { count = writeSlash(&target, count) }
             default:
                 // An empty last segment is the slash at the end.
-                target[count] = 0x2f
-                count += 1
+                count = writeSlash(&target, count)
                 for position in start..<index {
                     target[count] = plain[position]
                     count += 1
@@ -99,28 +113,25 @@ struct PathViews {
 
     /// How many bytes of separator stand at an index.
     private static func separator(
-        _ bytes: Span<UInt8>, at index: Int, isLoose: Bool
+        _ bytes: Span<UInt8>, at index: Int, _ reading: Reading
     ) -> Int? {
         guard index < bytes.count else { return nil }
-        switch bytes[index] {
-        case 0x2f: return 1
-        case 0x5c: return isLoose ? 1 : nil
-        case 0x25:
-            guard isLoose, let decoded = decodedByte(bytes, at: index) else { return nil }
-            return decoded == 0x2f || decoded == 0x5c ? 3 : nil
-        default: return nil
-        }
+        if bytes[index] == 0x2f { return 1 }
+        guard reading.contains(.looseSeparators) else { return nil }
+        if bytes[index] == 0x5c { return 1 }
+        guard bytes[index] == 0x25, let decoded = decodedByte(bytes, at: index) else { return nil }
+        return decoded == 0x2f || decoded == 0x5c ? 3 : nil
     }
 
     /// 1 for a segment `.`, 2 for `..`, else 0.
     private static func dots(
-        _ bytes: Span<UInt8>, _ start: Int, _ end: Int, isLoose: Bool
+        _ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ reading: Reading
     ) -> Int {
         var count = 0
         while start + count < end, count < 3, bytes[start + count] == 0x2e { count += 1 }
         guard count == 1 || count == 2 else { return 0 }
-        let isWhole = start + count == end
-        return isWhole || isLoose && bytes[start + count] == 0x3b ? count : 0
+        if start + count == end { return count }
+        return reading.contains(.looseDots) && bytes[start + count] == 0x3b ? count : 0
     }
 
     /// The byte that `%XX` at an index stands for.

@@ -17,8 +17,7 @@ public enum RouteMatch: Equatable, Sendable {
 
 /// The routes, indexed by host and path prefix, so that a match costs the same among ten and ten thousand; the first that matches wins.
 ///
-/// A path is matched by what it means (see `PathViews`). Where its meaning depends on who reads it, all readings have to lead to the same route, and none may climb above
-/// the route's prefix; else it is refused. So no spelling of a path reaches a service by another route than the one made for it.
+/// A path is matched by its plain view (see `PathViews`). All its readings have to lead to the same route, and none may climb above the route's prefix; else it is refused. So no spelling of a path reaches a service by another route than the one made for it.
 /// The path that goes on is the one that was sent.
 ///
 /// Prefixes are whole segments: `/api/` and `/api` are the same and match `/api` and `/api/…`, never `/apix`. They tell case apart, hosts do not.
@@ -130,18 +129,20 @@ public struct RouteTable: ~Copyable {
         let view = text.span.extracting(0..<count)
         let found = first(view, groups, head, bytes)
         guard isTricky else { return found.map { finish($0, path, peer) } ?? .none }
-        for isLoose in [false, true] {
-            guard
-                let count = PathViews.writeResolved(view, isLoose: isLoose, into: &scratch),
+        for number in 0..<PathViews.Reading.count {
+            let reading = PathViews.Reading(rawValue: number)
+            guard let count = PathViews.write(reading, of: view, into: &scratch),
                 first(scratch.span.extracting(0..<count), groups, head, bytes) == found
             else { return .ambiguous }
         }
         guard let found else { return .none }
         // What follows the prefix, on its own, must not climb above where it begins.
         let rest = view.extracting(droppingFirst: prefixCount(found))
-        for isLoose in [false, true]
-        where PathViews.writeResolved(rest, isLoose: isLoose, into: &scratch) == nil {
-            return .ambiguous
+        for number in 0..<PathViews.Reading.count {
+            let reading = PathViews.Reading(rawValue: number)
+            guard PathViews.write(reading, of: rest, into: &scratch) != nil else {
+                return .ambiguous
+            }
         }
         return finish(found, path, peer)
     }
