@@ -148,6 +148,9 @@ public struct Balancer: ~Copyable {
     /// True while any request waits here: the edge then calls `look` now and then.
     public var hasWaiters: Bool { !queue.waitingLines.isEmpty }
 
+    /// True while `nextServed` has something to try: the edge does not sleep then.
+    public var hasErrands: Bool { queue.nextCalled != nil }
+
     /// Looks for room for all who wait, as once in 100 ms while there are any: for an endpoint whose pause is over, and should a wake-up have
     /// died with its sender.
     public mutating func look() {
