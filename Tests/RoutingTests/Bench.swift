@@ -45,10 +45,11 @@ struct Stage {
             retry: .init(attempts: attempts, budget: budget), wait: 1_000_000_000)
     }
 
-    func pool(_ edge: Int, _ balance: ServiceOptions.Balance, failures: Int = 3) -> EndpointPool {
-        EndpointPool(
-            plan(balance, failures: failures), table: table, edge: edges[edge],
-            seed: UInt64(edge) + 1)
+    func pool(_ edge: Int, _ balance: ServiceOptions.Balance, failures: Int = 3) -> TestPool {
+        TestPool(
+            EndpointPool(
+                plan(balance, failures: failures), table: table, edge: edges[edge],
+                seed: UInt64(edge) + 1))
     }
 
     func edge(_ edge: Int, _ balance: ServiceOptions.Balance = .roundRobin) -> TestEdge {
@@ -59,16 +60,31 @@ struct Stage {
     }
 }
 
-extension EndpointPool {
-    /// The endpoint chosen, and its lease; nil if there was none.
-    mutating func choose(
+/// A pool that can be named in expectations.
+final class TestPool {
+    private var pool: EndpointPool
+
+    init(_ pool: consuming EndpointPool) { self.pool = pool }
+
+    func choose(now: UInt64, keyHash: UInt64, tried: TriedEndpoints) -> Choice {
+        pool.choose(now: now, keyHash: keyHash, tried: tried)
+    }
+
+    /// The lease at the endpoint chosen; nil if there was none.
+    func choose(
         now: UInt64 = 1, key: UInt64 = 0, tried: TriedEndpoints = TriedEndpoints()
     ) -> Lease? {
-        if case .endpoint(let lease) = choose(now: now, keyHash: key, tried: tried) {
+        if case .endpoint(let lease) = pool.choose(now: now, keyHash: key, tried: tried) {
             return lease
         }
         return nil
     }
+
+    func report(_ lease: Lease, _ outcome: EndpointOutcome, now: UInt64) -> HealthChange? {
+        pool.report(lease, outcome, now: now)
+    }
+
+    func release(_ lease: Lease) { pool.release(lease) }
 }
 
 /// A balancer that can be named in expectations.

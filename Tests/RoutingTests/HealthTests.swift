@@ -9,7 +9,7 @@ import Testing
 
     /// Fails one request at a certain endpoint.
     private func fail(
-        _ pool: inout EndpointPool, at index: Int, now: UInt64
+        _ pool: TestPool, at index: Int, now: UInt64
     ) throws -> HealthChange? {
         for _ in 0..<100 {
             guard let lease = pool.choose(now: now) else { break }
@@ -25,11 +25,11 @@ import Testing
     {
         var stage = try Stage(edges: 2)
         for _ in 0..<2 { try stage.add(capacity: 0, kind: .upstream) }
-        var pools = [stage.pool(0, .roundRobin), stage.pool(1, .roundRobin)]
+        let pools = [stage.pool(0, .roundRobin), stage.pool(1, .roundRobin)]
         var now = 100 * second
-        #expect(try fail(&pools[0], at: 0, now: now) == nil)
-        #expect(try fail(&pools[1], at: 0, now: now + second) == nil)
-        let change = try fail(&pools[0], at: 0, now: now + 2 * second)
+        #expect(try fail(pools[0], at: 0, now: now) == nil)
+        #expect(try fail(pools[1], at: 0, now: now + second) == nil)
+        let change = try fail(pools[0], at: 0, now: now + 2 * second)
         #expect(change == .down(stage.endpoints[0], until: now + 12 * second))
         now += 3 * second
         for edge in 0..<2 {
@@ -53,9 +53,9 @@ import Testing
     @Test func `failures that lie too far apart do not count together`() throws {
         var stage = try Stage(edges: 1)
         for _ in 0..<2 { try stage.add(capacity: 0) }
-        var pool = stage.pool(0, .roundRobin)
+        let pool = stage.pool(0, .roundRobin)
         for step in 0..<9 {
-            #expect(try fail(&pool, at: 0, now: UInt64(step) * 6 * second + second) == nil)
+            #expect(try fail(pool, at: 0, now: UInt64(step) * 6 * second + second) == nil)
         }
     }
 
@@ -64,8 +64,8 @@ import Testing
     {
         var stage = try Stage(edges: 1)
         for _ in 0..<2 { try stage.add(capacity: 0) }
-        var pool = stage.pool(0, .roundRobin, failures: 1)
-        _ = try fail(&pool, at: 0, now: second)
+        let pool = stage.pool(0, .roundRobin, failures: 1)
+        _ = try fail(pool, at: 0, now: second)
         func trial(_ now: UInt64) -> Lease? {
             for _ in 0..<4 {
                 guard let lease = pool.choose(now: now) else { return nil }
@@ -88,7 +88,7 @@ import Testing
     private func storm(endpoints: Int, edges: Int, checksLast: Bool) throws -> Bool {
         var stage = try Stage(edges: edges)
         for _ in 0..<endpoints { try stage.add(capacity: 0) }
-        var pools = (0..<edges).map { stage.pool($0, .roundRobin, failures: 1) }
+        let pools = (0..<edges).map { stage.pool($0, .roundRobin, failures: 1) }
         for step in 0..<200 {
             let edge = step % edges
             if !checksLast {
@@ -116,8 +116,8 @@ import Testing
     @Test func `when all that are left are paused, pauses do not count`() throws {
         var stage = try Stage(edges: 1)
         for _ in 0..<2 { try stage.add(capacity: 0) }
-        var pool = stage.pool(0, .roundRobin, failures: 1)
-        _ = try fail(&pool, at: 0, now: second)
+        let pool = stage.pool(0, .roundRobin, failures: 1)
+        _ = try fail(pool, at: 0, now: second)
         stage.table.markDown(stage.endpoints[1])
         #expect(pool.choose(now: 2 * second)?.endpoint == stage.endpoints[0])
     }
@@ -126,7 +126,7 @@ import Testing
     {
         var stage = try Stage(edges: 1)
         for _ in 0..<2 { try stage.add(capacity: 0) }
-        var pool = stage.pool(0, .roundRobin, failures: 1)
+        let pool = stage.pool(0, .roundRobin, failures: 1)
         let chosen = pool.choose(now: second)
         let lease = try #require(chosen)
         let old = Lease(

@@ -59,7 +59,7 @@ private final class Simulation {
     private func arrive(_ edge: Int, _ balancers: [TestEdge]) {
         let token = nextToken
         nextToken += 1
-        var pool = stage.pool(edge, .roundRobin)
+        let pool = stage.pool(edge, .roundRobin)
         let choice =
             fault == .greedyNewcomers
             ? pool.choose(now: now, keyHash: token, tried: TriedEndpoints())
