@@ -13,6 +13,9 @@ let strict: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
+/// Debug builds count changes of shared memory, so that a test can kill a process before each of them.
+let crashSteps: [SwiftSetting] = [.define("CRASH_STEPS", .when(configuration: .debug))]
+
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
@@ -43,7 +46,7 @@ let package = Package(
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
-            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
+            swiftSettings: strict + crashSteps),
         room("Configuration", ["Yams"]),
         room("Board", ["Memory"]),
         // 2
@@ -83,6 +86,7 @@ let package = Package(
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
             path: "Tests/SignalsHelper", swiftSettings: strict),
         tests("CAppHost"),
+            path: "Tests/BoardCrash", swiftSettings: strict + crashSteps),
         tests("Memory"),
         tests("Configuration"),
         tests("Board", ["Memory", "CLinux", "BoardCrash"]),
