@@ -17,10 +17,12 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
         name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
-        swiftSettings: strict)
+        resources: resources, swiftSettings: strict)
 }
 
 let package = Package(
@@ -80,7 +82,8 @@ let package = Package(
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
-        tests("Certificates", ["TLS"]),
+        tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
         tests("Demo", ["Memory", "HTTP"]),
+        tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

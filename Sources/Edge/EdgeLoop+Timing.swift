@@ -55,9 +55,6 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     private mutating func requestTimeIsOver(_ exchange: Int) {
-        if exchanges[exchange].queueDeadline <= now {
-            return waitIsOver(exchange)
-        }
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, exchanges[exchange].deadline <= now else { return arm(exchange) }
         if exchanges[exchange].connectDeadline <= now {
@@ -65,12 +62,10 @@ extension EdgeLoop where World: ~Copyable {
             return loseUpstream(upstream, .connectionTimeout)
         }
         let isWholeTime = exchanges[exchange].requestDeadline <= now
-        exchanges[exchange].firstByteDeadline = TimerWheel.never
-        exchanges[exchange].requestDeadline = TimerWheel.never
         // A worker of ours that is stuck is ended, so that its place comes back; others are just left.
         if exchanges[exchange].has(.isOurs) {
             if isWholeTime { requestKill(upstream) }
-            abandonUpstream(exchange)
+            detach(exchange)
             return fail(exchange, .httpResponseTimeout)
         }
         loseUpstream(upstream, .httpResponseTimeout)

@@ -46,29 +46,28 @@ struct ServiceSettings: BitwiseCopyable {
 /// Everything an edge knows from its configuration, made once at its start.
 struct EdgeSettings: ~Copyable {
     let options: EdgeOptions
-    let listeners: [ListenerSettings]
+    let listeners: FixedArray<ListenerSettings>
     /// Each listener's own `address:port`, for clients that name no host.
-    let authorities: [[UInt8]]
+    let authorities: TextTable
     /// Each listener's name in signals.
-    let listenerNames: [[UInt8]]
+    let listenerNames: TextTable
     let services: FixedArray<ServiceSettings>
-    let serviceNames: [[UInt8]]
-    let routeTable: RouteTable
+    let serviceNames: TextTable
     /// What each route sets and removes; as many as there are routes.
     let requestEdits: SlotTable<FieldEdits>
     let responseEdits: SlotTable<FieldEdits>
     /// What each route redirects to, or answers; empty for others.
-    let locations: [[UInt8]]
-    let bodies: [[UInt8]]
+    let locations: TextTable
+    let bodies: TextTable
+    let fixedFields: SlotTable<FieldEdits>
     /// Statuses of redirects and fixed answers.
-    let statuses: [UInt16]
+    let statuses: FixedArray<UInt16>
     /// `https://{host}…{target}` on the first https listener's port.
-    let httpsLocation: [UInt8]
+    let httpsLocation: TextTable
     let requestLimits: HeadLimits
     let answerLimits: HeadLimits
     let spoolFolder: FolderPath
-    let trusted: AddressSet
 
     /// Whether a peer's word about its own client is believed.
-    func trusts(_ peer: PeerAddress) -> Bool { trusted.contains(peer) }
+    func trusts(_ peer: PeerAddress) -> Bool { false }
 }

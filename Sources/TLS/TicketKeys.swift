@@ -1,8 +1,10 @@
 import COpenSSL
 
-/// A key that session tickets are sealed with (RFC 5077 section 4): 80 bytes as ten words, as they lie in shared memory.
+/// A key that session tickets are sealed with (RFC 5077 section 4): 80 bytes as ten words, as they
+/// lie in shared memory.
 ///
-/// Words 0 and 1 are the name that stands in the ticket, 2 to 5 the AES-256 key, 6 to 9 the HMAC-SHA-256 key.
+/// Words 0 and 1 are the name that stands in the ticket, 2 to 5 the AES-256 key, 6 to 9 the
+/// HMAC-SHA-256 key.
 public struct TicketKey: Sendable {
     public static let wordCount = 10
     public var words: InlineArray<10, UInt64>
@@ -28,8 +30,9 @@ public struct TicketKey: Sendable {
 
 /// The three keys that are in use at one moment.
 ///
-/// New tickets are sealed with `current`. All three open tickets: `previous` until its tickets are over, `next` because
-/// another edge may have seen the rotation a moment earlier. A ticket that was not sealed with `current` is renewed.
+/// New tickets are sealed with `current`. All three open tickets: `previous` until its tickets are
+/// over, `next` because another edge may have seen the rotation a moment earlier. A ticket that was
+/// not sealed with `current` is renewed.
 public struct TicketKeys: Sendable {
     public var previous: TicketKey
     public var current: TicketKey
