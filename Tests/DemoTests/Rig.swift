@@ -27,18 +27,13 @@ final class Rig {
         let (region, descriptor) = try SharedRegion.create(name: "demo-busy", size: 256)
         Glibc.close(descriptor)
         busy = region
-        var ends: Ends?
-        var theirs: Int32 = -1
-        try MessageSocket.Pair().take { one, other in
-            ends = Ends(one)
-            theirs = dup(other.number)
-        }
-        master = ends
+        let ends = try MessageSocket.Pair().release()
+        master = Ends(MessageSocket(owning: Descriptor(owning: ends.one)))
         let worker = DemoWorker(
             service: "demo", slot: 2, concurrency: concurrency, busyOffset: Self.busyOffset)
         loop = try DemoLoop(
             worker, listener: listener.descriptor.duplicate(),
-            control: MessageSocket(owning: Descriptor(owning: theirs)), busy: region)
+            control: MessageSocket(owning: Descriptor(owning: ends.other)), busy: region)
     }
 
     deinit { unsafe unlink(path) }
