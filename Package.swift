@@ -99,7 +99,7 @@ let package = Package(
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
-        tests("Demo", ["Memory", "HTTP"]),
+        tests("Demo", ["Memory", "HTTP", "Linux"]),
         tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

@@ -1,7 +1,8 @@
 /// Why a request was refused: the status to answer with and the rule it broke.
 ///
-/// After a refusal nothing that follows on the connection is read as a request. Ambiguous requests are refused whatever
-/// another parser might make of them, because a second opinion about where a request ends is an attack.
+/// After a refusal nothing that follows on the connection is read as a request. Ambiguous requests
+/// are refused whatever another parser might make of them, because a second opinion about where a
+/// request ends is an attack.
 public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     // The request line
     case oddMethod, connectMethod, oddTarget, backslashInPath, oddScheme, badAuthority
@@ -14,7 +15,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case badLength, repeatedLength, lengthAndCoding, badCoding, unknownCoding, codingInOldVersion
     case badConnection, tooManyConnectionOptions, badExpectation
     // What the connection's owner finds
-    case headTooSlow, bodyTooLarge, bodyTooSlow
+    case headTooSlow, bodyTooLarge, bodyTooSlow, tooBusy
     // The body
     case badChunkSize, badChunkEnd, chunkOverhead, trailersTooLong, badTrailer
 
@@ -26,6 +27,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
         case .targetTooLong: 414
         case .headTooLong, .tooManyFields, .tooManyConnectionOptions, .trailersTooLong: 431
         case .unknownCoding: 501
+        case .tooBusy: 503
         case .unsupportedVersion: 505
         default: 400
         }
@@ -68,6 +70,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
         case .badExpectation: "Expect must be exactly: 100-continue"
         case .headTooSlow: "the head did not arrive within timeout.header"
         case .bodyTooLarge: "the body is larger than limits.body"
+        case .tooBusy: "there is no memory for another request now"
         case .bodyTooSlow: "the body came slower than timeout.body or timeout.body_rate"
         case .badChunkSize: "a chunk size must be a plain hexadecimal number"
         case .badChunkEnd: "a chunk must end in CR LF after its last byte"
