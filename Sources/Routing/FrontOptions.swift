@@ -32,7 +32,9 @@ public struct FrontOptions: Sendable, Equatable {
 
     /// The port that a redirect to https names, nil when no listener speaks https.
     public var redirectPort: UInt16? { listeners.first { $0.url.scheme == .https }?.url.port }
+}
 
+extension FrontOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         listeners = configuration.names("listen[]").map { number in

@@ -15,7 +15,9 @@ public struct PluginOptions: Sendable, Equatable {
     /// Lines that may wait for it.
     public var queueLength: Int
     public var whenFull: WhenFull
+}
 
+extension PluginOptions {
     /// Reads every plug-in, in the order of the file.
     package static func all(_ configuration: EffectiveConfiguration) -> [PluginOptions] {
         configuration.names("plugins[]").map { PluginOptions(configuration, plugin: $0) }

@@ -143,7 +143,7 @@ import Testing
         yaml += "? *a40\n: x\n"
         #expect(
             Sample.read(yaml).findings == [
-                "f:3:11: error: aliases are refused; write the value out in each place"
+                "f:3:10: error: aliases are refused; write the value out in each place"
             ])
     }
 

@@ -10,6 +10,8 @@ struct HostChecks {
     let configuration: Configuration
     let host: HostFacts
     private(set) var found: [Diagnostic] = []
+    /// What is wrong with an interpreter, where that was tried already; many services share one.
+    private var interpreterFaults: [String: String?] = [:]
 
     init(_ configuration: Configuration, host: HostFacts) {
         self.configuration = configuration
@@ -150,7 +152,9 @@ struct HostChecks {
         if let python, python.hasPrefix("/"),
             (try? FileSystem.status(of: python))?.isFolder == false
         {
-            if let fault = Interpreter.fault(of: python) { add(finding(path, fault)) }
+            let fault = interpreterFaults[python] ?? Interpreter.fault(of: python)
+            interpreterFaults[python] = .some(fault)
+            if let fault { add(finding(path, fault)) }
         } else if isThere || isWritten {
             add(
                 finding(
