@@ -182,7 +182,8 @@ private struct SchemaReader {
             place.key, place.path,
             count == 0
                 ? "is empty; it takes at least \(counts.lowerBound)"
-                : "has \(count) elements; from \(counts.lowerBound) to \(counts.upperBound) are taken"
+                : "has \(count) elements; from \(counts.lowerBound) to "
+                    + "\(counts.upperBound) are taken"
         )
     }
 
@@ -237,7 +238,8 @@ private struct SchemaReader {
         return false
     }
 
-    /// Complains of a key that is none, and returns those that it may stand for, so that nobody misses them.
+    /// Complains of a key that is none, and returns those that it may stand for, so that nobody
+    /// misses them.
     private mutating func refuseUnknown(
         _ entry: SourceEntry, _ keys: SchemaNode, _ place: Place
     ) -> [String] {

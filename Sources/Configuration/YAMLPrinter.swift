@@ -1,5 +1,6 @@
 extension Schema {
-    /// The configuration as YAML that reads back to the same values, in the order of the declarations.
+    /// The configuration as YAML that reads back to the same values, in the order of the
+    /// declarations.
     package func yaml(_ configuration: EffectiveConfiguration) -> String {
         var printer = YAMLPrinter()
         printer.print(configuration.values, root, indentation: 0)
@@ -59,7 +60,8 @@ private struct YAMLPrinter {
     private mutating func endLine(_ rest: String) { text += rest + "\n" }
 }
 
-/// `text` as a YAML scalar that our reader takes back: plain where that is safe, else in double quotes.
+/// `text` as a YAML scalar that our reader takes back: plain where that is safe, else in double
+/// quotes.
 func yamlText(_ text: String) -> String {
     // `${` would be taken for a variable.
     yamlKey(text.replacingEach("${", with: "$${"))

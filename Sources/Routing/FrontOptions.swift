@@ -1,6 +1,7 @@
 package import Configuration
 
-/// What the master and the edges have to agree on: listeners, how many edges, shared capacities, drain.
+/// What the master and the edges have to agree on: listeners, how many edges, shared capacities,
+/// drain.
 public struct FrontOptions: Sendable, Equatable {
     public struct Listener: Sendable, Equatable {
         public var url: ListenURL

@@ -1,7 +1,8 @@
 package import Configuration
 
 extension ServiceOptions {
-    /// What the keys of services cannot say each on its own, and the capacities they have to fit into.
+    /// What the keys of services cannot say each on its own, and the capacities they have to fit
+    /// into.
     package static func check(_ configuration: Configuration) -> [Diagnostic] {
         let names = configuration.names("services.*")
         return names.flatMap { name in
@@ -10,7 +11,8 @@ extension ServiceOptions {
         } + checkCapacities(configuration, names)
     }
 
-    /// Requests that can be at a service's workers or upstreams at once, as far as it could be read.
+    /// Requests that can be at a service's workers or upstreams at once, as far as it could be
+    /// read.
     package static func capacity(of name: String, _ configuration: Configuration) -> Int {
         let upstreams = configuration.names("services.*.upstreams[]", name).count
         let pool =
@@ -103,7 +105,8 @@ extension ServiceOptions {
                 configuration.finding(
                     "services",
                     message:
-                        "\(endpoints) workers and upstreams do not fit into limits.endpoints: \(most)"
+                        "\(endpoints) workers and upstreams do not fit into "
+                        + "limits.endpoints: \(most)"
                 ))
         }
         return found

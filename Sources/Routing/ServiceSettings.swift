@@ -2,7 +2,8 @@ package import Configuration
 
 // The keys of `services.*` that edges and the master have to agree on.
 extension ServiceOptions {
-    /// Most workers of a service. Each is a process; some hundreds are far beyond any machine's cores.
+    /// Most workers of a service. Each is a process; some hundreds are far beyond any machine's
+    /// cores.
     package static let workersMax = 1024
     /// Most places of a worker that are leases, one word each.
     package static let placesMax = 64
@@ -70,7 +71,8 @@ extension ServiceOptions {
         "from the end of the request to the first byte of its answer; then 504", example: "30s")
     static let request = Setting(
         "services.*.timeout.request", .duration(), default: "5m",
-        "from the choice of the worker to the end of its answer; then 504, and the worker is replaced",
+        "from the choice of the worker to the end of its answer; then 504, and the worker "
+            + "is replaced",
         example: "1m")
     static let start = Setting(
         "services.*.timeout.start", .duration(), default: "30s",

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Texts with the one finding that each of them gets, one after `=>`; `LISTEN` stands for a good listener.
+/// Texts with the one finding that each of them gets, one after `=>`; `LISTEN` stands for a good
+/// listener.
 func cases(_ table: String) -> [(yaml: String, finding: String)] {
     table.components(separatedBy: "\n~~~\n").map { entry in
         let parts = entry.components(separatedBy: "\n=> ")

@@ -35,7 +35,15 @@ private func run(
 
 private let good = "listen: \"http://127.0.0.1:0\"\nservices: { demo: { demo: true } }\n"
 private let bad =
-    "listen: \"http://127.0.0.1:0\"\nservices:\n  demo:\n    demo: true\n    worker: 4\n    queue: { wait: 10 }\n"
+    """
+    listen: "http://127.0.0.1:0"
+    services:
+      demo:
+        demo: true
+        worker: 4
+        queue: { wait: 10 }
+
+    """
 
 @Suite struct CommandTests {
     @Test func `a good file is ok`() throws {
@@ -130,7 +138,8 @@ private let bad =
                     errors: """
                         command line: error: services.app.app: "shop" has no colon; \
                         write module:attribute; did you mean "shop:app"?
-                        command line: error: services.app.workers: 0 is out of bounds, from 1 to 1024
+                        command line: error: services.app.workers: 0 is out of bounds, \
+                        from 1 to 1024
                         2 errors
 
                         """))

@@ -84,7 +84,8 @@ private let demo = "services: { web: { demo: true } }\n"
         #expect(
             none == [
                 "f:2:25: error: services.web.app: no Python was found: no venv in "
-                    + "\(folder.path)/active, no python3 in PATH; install one, or name it with python:"
+                    + "\(folder.path)/active, no python3 in PATH; install one, or name it "
+                    + "with python:"
             ])
     }
 
@@ -94,7 +95,8 @@ private let demo = "services: { web: { demo: true } }\n"
         let yaml = listen + "services: { web: { command: [bin/searchd] } }\n"
         #expect(
             findings(yaml, in: folder) == [
-                "f:2:29: error: services.web.command: DIR/bin/searchd cannot be executed; chmod +x it"
+                "f:2:29: error: services.web.command: DIR/bin/searchd cannot be executed; "
+                    + "chmod +x it"
             ])
     }
 
@@ -106,7 +108,8 @@ private let demo = "services: { web: { demo: true } }\n"
             + "logs: { access: { path: gone/access.json }, error: { path: logs } }\n"
         #expect(
             findings(yaml, in: folder) == [
-                "f:3:25: error: logs.access.path: the folder DIR/gone is not there; mkdir -p DIR/gone",
+                "f:3:25: error: logs.access.path: the folder DIR/gone is not there; mkdir "
+                    + "-p DIR/gone",
                 "f:3:60: error: logs.error.path: DIR/logs is a folder",
             ])
     }

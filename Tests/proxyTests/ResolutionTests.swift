@@ -19,8 +19,11 @@ let everyKey = """
     group: root
     trusted_proxies: [10.0.0.0/8, "fd00::/8"]
     directories: { runtime: /tmp/r, state: /tmp/s, spool: /tmp/s/p }
-    timeout: { handshake: 1s, header: 2s, body: 3s, body_rate: 4KiB/s, idle: 5s, tunnel: 6s, drain: 7s, drain_reload: 8s }
-    limits: { connections: 3001, connections_per_address: 12, header: 4KiB, headers: 13, target: 1KiB, body: 1MiB, body_memory: 8KiB, response_memory: 16KiB, response_file: 2MiB, upstream_header: 5KiB, services: 14, endpoints: 150 }
+    timeout: { handshake: 1s, header: 2s, body: 3s, body_rate: 4KiB/s,
+      idle: 5s, tunnel: 6s, drain: 7s, drain_reload: 8s }
+    limits: { connections: 3001, connections_per_address: 12, header: 4KiB, headers: 13,
+      target: 1KiB, body: 1MiB, body_memory: 8KiB, response_memory: 16KiB,
+      response_file: 2MiB, upstream_header: 5KiB, services: 14, endpoints: 150 }
     tls: { dev_ca: true, profile: modern, minimum: "1.3", session_tickets: false }
     services:
       cmd:
@@ -48,13 +51,17 @@ let everyKey = """
         hash: cookie:session
       show: { demo: true }
     routes:
-      - { host: "*.Example.com", path: /api/, method: [GET, POST], header: { X-A: b }, to: { cmd: 95, up: 5 }, strip: /api, allow: [10.0.0.0/8], deny: [10.1.0.0/16] }
-      - { path: /x, to: show, set_headers: { request: { X-B: c }, response: { X-C: d } }, remove_headers: { request: [X-D], response: [X-E] } }
+      - { host: "*.Example.com", path: /api/, method: [GET, POST], header: { X-A: b },
+          to: { cmd: 95, up: 5 }, strip: /api, allow: [10.0.0.0/8], deny: [10.1.0.0/16] }
+      - { path: /x, to: show, set_headers: { request: { X-B: c }, response: { X-C: d } },
+          remove_headers: { request: [X-D], response: [X-E] } }
       - { host: old.com, redirect: { to: "https://new.com{target}", status: 302 } }
       - { path: /gone, respond: { status: 410, body: "gone\\n", headers: { X-F: e.g } } }
     plugins:
-      - { name: tap, command: [cat, -u], events: [request_finished, worker-exited], filter: "status >= 500", queue: { length: 9, full: oldest } }
-    logs: { access: { path: stdout, format: combined }, error: { path: /tmp/e.log, level: warning } }
+      - { name: tap, command: [cat, -u], events: [request_finished, worker-exited],
+          filter: "status >= 500", queue: { length: 9, full: oldest } }
+    logs: { access: { path: stdout, format: combined },
+      error: { path: /tmp/e.log, level: warning } }
     admin: { socket: /tmp/r/a.sock }
     """
 
@@ -316,7 +323,8 @@ let everyKey = """
         // The machine the test runs on has none of these; everything else is good.
         #expect(
             try findings("flask.yaml").map { $0.drop { $0 != " " } } == [
-                " error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem cannot be read: "
+                " error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem "
+                    + "cannot be read: "
                     + "No such file or directory",
                 " error: tls.certificates.0.key: /etc/proxy/tls/example.key cannot be read: "
                     + "No such file or directory",
@@ -329,7 +337,8 @@ let everyKey = """
     @Test func `upstreams lacks nothing but its certificate`() throws {
         #expect(
             try findings("upstreams.yaml").map { $0.drop { $0 != " " } } == [
-                " error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem cannot be read: "
+                " error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem "
+                    + "cannot be read: "
                     + "No such file or directory",
                 " error: tls.certificates.0.key: /etc/proxy/tls/example.key cannot be read: "
                     + "No such file or directory",
