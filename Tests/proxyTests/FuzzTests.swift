@@ -83,7 +83,7 @@ struct SeededGenerator: RandomNumberGenerator {
         return bytes
     }
 
-    @Test(arguments: Array(100...160) as [UInt64])
+    @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func `nothing that is written crashes the reader or changes on its way`(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let small = """

@@ -319,29 +319,35 @@ let everyKey = """
         #expect(try findings("demo.yaml") == [])
     }
 
+    /// What stands behind the place in each finding.
+    private func messages(_ name: String) throws -> [String] {
+        try findings(name).map { String($0.drop { $0 != " " }.dropFirst()) }
+    }
+
+    private static let noCertificate: [String] = [
+        """
+        error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem cannot be read: \
+        No such file or directory
+        """,
+        """
+        error: tls.certificates.0.key: /etc/proxy/tls/example.key cannot be read: \
+        No such file or directory
+        """,
+    ]
+
     @Test func `flask lacks nothing but the app and its certificate`() throws {
         // The machine the test runs on has none of these; everything else is good.
-        #expect(
-            try findings("flask.yaml").map { $0.drop { $0 != " " } } == [
-                " error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem "
-                    + "cannot be read: "
-                    + "No such file or directory",
-                " error: tls.certificates.0.key: /etc/proxy/tls/example.key cannot be read: "
-                    + "No such file or directory",
-                " error: services.shop.dir: the folder /srv/shop is not there",
-                " error: services.shop.python: /srv/shop/.venv is not there; "
-                    + "make a venv: python3 -m venv /srv/shop/.venv",
-            ])
+        let noApp: [String] = [
+            "error: services.shop.dir: the folder /srv/shop is not there",
+            """
+            error: services.shop.python: /srv/shop/.venv is not there; \
+            make a venv: python3 -m venv /srv/shop/.venv
+            """,
+        ]
+        #expect(try messages("flask.yaml") == Self.noCertificate + noApp)
     }
 
     @Test func `upstreams lacks nothing but its certificate`() throws {
-        #expect(
-            try findings("upstreams.yaml").map { $0.drop { $0 != " " } } == [
-                " error: tls.certificates.0.certificate: /etc/proxy/tls/example.pem "
-                    + "cannot be read: "
-                    + "No such file or directory",
-                " error: tls.certificates.0.key: /etc/proxy/tls/example.key cannot be read: "
-                    + "No such file or directory",
-            ])
+        #expect(try messages("upstreams.yaml") == Self.noCertificate)
     }
 }
