@@ -55,8 +55,11 @@ extension FrontOptions {
 }
 
 extension FrontOptions {
-    /// Most edges there can be: the edge slots of a generation in shared memory.
-    package static let edgesMax = 64
+    /// Most edges there can be: shared memory has 64 edge slots, and a reload needs those of two
+    /// generations.
+    package static let edgesMax = 32
+    /// Most edges that `auto` takes, so that four generations fit into the slots.
+    package static let automaticEdgesMax = 16
     /// Most listeners: each costs every edge a socket. A file has a handful.
     package static let listenersMax = 64
 

@@ -7,7 +7,7 @@ extension ServiceOptions {
         let names = configuration.names("services.*")
         return names.flatMap { name in
             checkBalance(configuration, name) + checkUpstreams(configuration, name)
-                + checkPool(configuration, name)
+                + checkPool(configuration, name) + checkDemo(configuration, name)
         } + checkCapacities(configuration, names)
     }
 
@@ -83,6 +83,18 @@ extension ServiceOptions {
             configuration.finding(
                 "services", name, "pool",
                 message: "size and max_overflow are both 0; no connection could be opened")
+        ]
+    }
+
+    /// Our own workers have a busy byte for each place, and no more than that.
+    private static func checkDemo(_ configuration: Configuration, _ name: String) -> [Diagnostic] {
+        guard configuration.has("services", name, "demo"),
+            let concurrency = configuration.value(concurrency, name), concurrency > placesMax
+        else { return [] }
+        return [
+            configuration.finding(
+                value: "services", name, "concurrency",
+                message: "a demo worker gets at most \(placesMax) requests at once")
         ]
     }
 

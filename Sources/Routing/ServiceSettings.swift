@@ -7,6 +7,9 @@ extension ServiceOptions {
     package static let workersMax = 1024
     /// Most places of a worker that are leases, one word each.
     package static let placesMax = 64
+    /// Most requests at once for a program of its own kind; beyond `placesMax` they are counted,
+    /// not leased.
+    package static let concurrencyMax = 65_535
     /// Most words of a command line.
     package static let wordsMax = 1024
     private static let ownWorkers = ["app", "command", "demo"]
@@ -27,8 +30,9 @@ extension ServiceOptions {
         "services.*.threads", .integer(1...placesMax), default: "1", with: ["app"],
         "threads of each worker; it gets as many requests at once", example: "2")
     static let concurrency = Setting(
-        "services.*.concurrency", .integer(1...placesMax), default: "1",
-        with: ["command", "demo"], "requests a worker gets at once", example: "16")
+        "services.*.concurrency", .integer(1...concurrencyMax), default: "1",
+        with: ["command", "demo"], "requests a worker gets at once; for demo at most 64",
+        example: "16")
     static let keepAlive = Setting(
         "services.*.keep_alive", .boolean, default: "false", with: ["command"],
         "use a connection to the program again for the next request", example: "true")

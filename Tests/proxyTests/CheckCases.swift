@@ -42,6 +42,10 @@ let serviceAndListenerCases = #"""
     => f:2:26: error: services.web.demo: takes true only; leave the key out instead
     ~~~
     LISTEN
+    services: { web: { demo: true, concurrency: 65 } }
+    => f:2:45: error: services.web.concurrency: a demo worker gets at most 64 requests at once
+    ~~~
+    LISTEN
     services: { web: { demo: true, threads: 2 } }
     => f:2:32: error: services.web.threads: goes with app only
     ~~~

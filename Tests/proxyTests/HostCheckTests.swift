@@ -139,7 +139,7 @@ private let demo = "services: { web: { demo: true } }\n"
                 "f:3:18: error: admin.socket: \"\(long.prefix(57))…\" has 108 bytes; "
                     + "a socket path has at most 107"
             ])
-        let path = "/" + String(repeating: "d", count: 92)
+        let path = "/" + String(repeating: "d", count: 82)
         let found = load(listen + demo + "directories: { runtime: \(path) }\n").diagnostics
         #expect(found.map(\.key) == ["services.web"])
         #expect(found[0].message.contains("a socket path has at most 107"))
