@@ -1,7 +1,8 @@
 import ArgumentParser
 import Configuration
 
-/// Becomes the master of a checked configuration, and returns the exit code once everything has ended.
+/// Becomes the master of a checked configuration, and returns the exit code once everything has
+/// ended.
 ///
 /// - Parameter reload: reads and checks the same configuration anew, for HUP.
 func runMaster(
