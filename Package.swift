@@ -81,7 +81,8 @@ let package = Package(
         .executableTarget(
             name: "SignalsHelper",
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
-            path: "Tests/SignalsHelper", swiftSettings: strict),
+            path: "Tests/SignalsHelper",
+            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
         tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),

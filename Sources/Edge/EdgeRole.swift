@@ -65,7 +65,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         SharedRegion(mapping: sheet.descriptor("rings"), access: .readWrite))
     let readers = try SleepingReaders(
         SharedRegion(mapping: sheet.descriptor("readers"), access: .readWrite))
-    let keys = try Board.TicketKeys(
+    let keys = try TicketKeys(
         SharedRegion(mapping: sheet.descriptor("keys"), access: .readOnly))
 
     let (sockets, descriptors) = try boundListeners(sheet)
@@ -153,7 +153,7 @@ private func randomWords() throws(SystemError) -> (UInt64, UInt64) {
 
 /// The context of the TLS listeners, with the ticket keys that all edges share; nil without any.
 private func serverContext(
-    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: Board.TicketKeys
+    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: TicketKeys
 ) throws -> TLSContext? {
     guard let file = sheet.takeDescriptor("certificates") else { return nil }
     var bundle = try CertificateBundle(decoding: file.readAll())
@@ -162,11 +162,7 @@ private func serverContext(
     let cache = TicketKeyCache(keys)
     return try TLSContext(
         certificates: bundle.certificates,
-        settings: TLSServerSettings(
-            profile: TLSProfile(rawValue: options.profile.rawValue) ?? .intermediate,
-            minimum: options.minimum.map { $0 == .tls13 ? .tls13 : .tls12 },
-            sessionTickets: options.givesSessionTickets),
-        ticketKeys: { cache.current })
+        settings: TLSServerSettings(options), ticketKeys: { cache.current })
 }
 
 /// A context for each upstream that speaks TLS, in the order of services and their upstreams; nil for the others.
@@ -197,30 +193,19 @@ private func hostName(_ url: UpstreamURL) -> String {
 
 /// The ticket keys of the moment, read again only after a rotation.
 private final class TicketKeyCache {
-    private let shared: Board.TicketKeys
+    private let shared: TicketKeys
     private var sequence: UInt64 = .max
-    private var keys: TLS.TicketKeys?
+    private var keys: TicketKeySet?
 
-    init(_ shared: Board.TicketKeys) { self.shared = shared }
+    init(_ shared: TicketKeys) { self.shared = shared }
 
-    var current: TLS.TicketKeys {
+    var current: TicketKeySet {
         if let keys, shared.sequence == sequence { return keys }
         var bytes = InlineArray<240, UInt8>(repeating: 0)
         var span = bytes.mutableSpan
         sequence = shared.copyKeys(into: &span)
-        let fresh = TLS.TicketKeys(
-            previous: Self.key(bytes, 2), current: Self.key(bytes, 1), next: Self.key(bytes, 0))
+        let fresh = TicketKeySet(bytes: bytes.span)
         keys = fresh
         return fresh
-    }
-
-    private static func key(_ bytes: InlineArray<240, UInt8>, _ number: Int) -> TicketKey {
-        var words = InlineArray<10, UInt64>(repeating: 0)
-        for word in 0..<10 {
-            for byte in 0..<8 {
-                words[word] |= UInt64(bytes[number * 80 + word * 8 + byte]) << UInt64(8 * byte)
-            }
-        }
-        return TicketKey(words: words)
     }
 }

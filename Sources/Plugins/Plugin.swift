@@ -89,8 +89,12 @@ final class Plugin {
             throw error
         }
         process = consume child
-        inputEnds.take { _, writer in input = consume writer }
-        outputEnds.take { reader, _ in output = OutputPipe(owning: reader) }
+        let (ownRead, ownWrite) = inputEnds.release()
+        _ = Descriptor(owning: ownRead)
+        input = Descriptor(owning: ownWrite)
+        let (printed, childsEnd) = outputEnds.release()
+        _ = Descriptor(owning: childsEnd)
+        output = OutputPipe(owning: Descriptor(owning: printed))
         isOutputPaused = false
         queue.restart()
         life.started()

@@ -30,13 +30,13 @@ struct PluginLog: ~Copyable {
         line.add("reason", text: reason)
         line.add("count", Int(clamping: count))
         line.end()
-        _ = errors.writeOnce(line.bytes)
+        _ = Descriptor.writeNow(line.bytes, to: errors.number)
     }
 
     /// Passes on a line that a plug-in printed.
     mutating func printed(_ name: String, _ text: String) {
         guard level <= .info else { return }
         line.output(of: name.utf8.span, text.utf8.span, wall: Clock.wall)
-        _ = errors.writeOnce(line.bytes)
+        _ = Descriptor.writeNow(line.bytes, to: errors.number)
     }
 }

@@ -127,6 +127,8 @@ extension TLSServerSettings {
         let minimum: TLSVersion? =
             switch options.minimum {
             case nil: nil
+            case .tls10: .tls10
+            case .tls11: .tls11
             case .tls12: .tls12
             case .tls13: .tls13
             }

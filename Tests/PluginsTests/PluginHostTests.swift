@@ -201,6 +201,56 @@ import Testing
         #expect(stage.hasNoLeftovers())
     }
 
+    @Test func `when the master dies the host and its plug-ins end`() throws {
+        let stage = try HostStage(
+            [Sample.recorder(), Sample.shell("deaf", "trap '' TERM; while :; do sleep 1; done")],
+            times: Self.quick)
+        _ = try stage.receive("ready")
+        stage.raise(3)
+        _ = try stage.lines("tap.json", atLeast: 4)
+        stage.dieAsMaster()
+        #expect(stage.hasNoLeftovers())
+    }
+
+    @Test func `a guard in front of the command changes nothing`() throws {
+        let stage = try HostStage(
+            [Sample.recorder(), Sample.plugin("missing", ["/no/such/program"])],
+            times: Self.quick, launcher: [try Self.helper().path, "plugin", "\(getpid())"])
+        _ = try stage.receive("ready")
+        stage.raise(3)
+        let lines = try stage.lines("tap.json", atLeast: 4)
+        #expect(lines.compactMap { $0["seq"] as? Int }.prefix(4) == [0, 1, 2, 3])
+        try stage.wait("missing") { $0["state"]?.text == "muted" }
+        try stage.stop()
+        let said = try stage.lines("error.json").compactMap { $0["text"] as? String }
+        #expect(said.contains("cannot start /no/such/program: execve: No such file or directory"))
+    }
+
+    @Test func `a plug-in behind the guard ends when its host is killed`() throws {
+        let host = Process()
+        host.executableURL = URL(filePath: "/bin/sh")
+        let script = "\"$0\" plugin $$ sleep 1000 & echo $!; wait"
+        host.arguments = ["-c", script, try Self.helper().path]
+        let output = Pipe()
+        host.standardOutput = output
+        try host.run()
+        let text = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        let plugin = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        let isSleeping: () -> Bool = {
+            let words = FileManager.default.contents(atPath: "/proc/\(plugin)/cmdline") ?? Data()
+            return words.starts(with: Data("sleep".utf8))
+        }
+        _ = try wait { isSleeping() ? true : nil }
+        kill(host.processIdentifier, SIGKILL)
+        host.waitUntilExit()
+        _ = try wait { isSleeping() ? nil : true }
+    }
+
+    private static func helper() throws -> URL {
+        try #require(Bundle.main.executableURL)
+            .deletingLastPathComponent().appending(path: "SignalsHelper")
+    }
+
     @Test func `an unmuted plug-in runs again`() throws {
         let script = "[ -e good ] && exec cat > /dev/null; exit 1"
         let stage = try HostStage([Sample.shell("tap", script)], times: Self.quick)

@@ -22,7 +22,8 @@ func bench() {
     var buffer = AccessLogBuffer(format: .json)
     measure("access line into its buffer, taken at 64 KiB") { _ in
         buffer.add(sample.facts, sample.result, sample.text, now: 1)
-        if buffer.isDue(now: 1) { buffer.wrote(buffer.bytesToWrite.count, now: 1) }
+        let count = buffer.bytesToWrite.count
+        if buffer.isDue(now: 1) { buffer.wrote(count, now: 1) }
     }
     var ids = RequestIDGenerator(seed: (1, 2))
     measure("request id, made and written") { step in
