@@ -7,7 +7,8 @@ import Testing
 @testable import Plugins
 @testable import Signals
 
-/// A plug-in host in a thread of the test, with rings of its own and a folder for what its plug-ins write.
+/// A plug-in host in a thread of the test, with rings of its own and a folder for what its plug-ins
+/// write.
 final class HostStage {
     let folder: String
     let rings: SignalRings
@@ -196,7 +197,8 @@ final class HostStage {
         return try lines(name)
     }
 
-    /// True when no process is left that runs in this stage's folder; one that was killed may need a moment.
+    /// True when no process is left that runs in this stage's folder; one that was killed may need
+    /// a moment.
     func hasNoLeftovers() -> Bool {
         for _ in 0..<1000 {
             if !hasProcesses() { return true }

@@ -99,7 +99,8 @@ import Testing
         _ = try stage.receive("ready")
         for life in 0..<3 {
             var tries = 0
-            // What was in the pipe of a process that ended is lost; so more is raised until it has its lines.
+            // What was in the pipe of a process that ended is lost; so more is raised until it has
+            // its lines.
             while try stage.lines("life-\(life).json").count < 3, tries < 400 {
                 stage.raise(1)
                 usleep(10_000)
@@ -142,7 +143,8 @@ import Testing
         try stage.stop()
     }
 
-    /// A ring of 16 records, far more raised than it holds: the last number says how many there were in all.
+    /// A ring of 16 records, far more raised than it holds: the last number says how many there
+    /// were in all.
     @Test func `what a ring lost is a gap in seq, to the last record`() throws {
         let stage = try HostStage([Sample.recorder()], records: 16, times: Self.quick)
         _ = try stage.receive("ready")

@@ -28,7 +28,7 @@ import Testing
         // A name below one that is no object is unknown as such, so it is asked for past the check.
         if source == "method.x == null" {
             var scanner = JSONScanner(Array(Self.data.utf8).span)
-            #expect(scanner.value(at: ["method", "x"]) == .null)
+            #expect(scanner.value(at: [Array("method".utf8), Array("x".utf8)]) == .null)
         } else {
             let filter = try EventFilter(source)
             #expect(filter.accepts(Array(Self.data.utf8).span) == expected)
@@ -74,7 +74,8 @@ import Testing
         }
     }
 
-    /// Pieces put together at random: compiled, or an error within the source; then run on damaged data.
+    /// Pieces put together at random: compiled, or an error within the source; then run on damaged
+    /// data.
     @Test func `random expressions and damaged data never trap`() {
         var random = Seeded(state: 3)
         let pieces = [
@@ -110,6 +111,6 @@ import Testing
     @Test func `data nested without end gives null`() {
         let deep = Array((#"{"a":"# + String(repeating: "[", count: 100_000)).utf8)
         var scanner = JSONScanner(deep.span)
-        #expect(scanner.value(at: ["b"]) == .null)
+        #expect(scanner.value(at: [Array("b".utf8)]) == .null)
     }
 }
