@@ -77,7 +77,7 @@ let package = Package(
         .executableTarget(
             name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
             path: "Tests/BoardCrash", swiftSettings: strict),
-        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
+        // Crash scenarios for SignalsTests, a guard for PluginsTests, and `bench`.
         .executableTarget(
             name: "SignalsHelper",
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
@@ -91,7 +91,7 @@ let package = Package(
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
-        tests("Signals", ["Memory", "Board", "SignalsHelper"]),
+        tests("Signals", ["Memory", "Board", "Configuration", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),

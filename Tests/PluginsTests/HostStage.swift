@@ -1,6 +1,7 @@
 import Board
 import Foundation
 import Memory
+import Synchronization
 import Testing
 
 @testable import Linux
@@ -16,6 +17,8 @@ final class HostStage {
     private let wake: Int32
     private var control: MessageSocket?
     private let ended = DispatchSemaphore(value: 0)
+    /// The thread's folder below `/proc`.
+    private let place = Place()
     private var writer: SignalWriter
     private var raised = 0
     private var received: [JSONValue] = []
@@ -49,7 +52,11 @@ final class HostStage {
         resources.launcher = launcher
         let box = Box(resources)
         let ended = ended
+        let place = place
         let thread = Thread {
+            place.withLock {
+                $0 = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")
+            }
             box.run()
             ended.signal()
         }
@@ -75,6 +82,25 @@ final class HostStage {
                 Issue.record("the host ended: \(error)")
             }
         }
+    }
+
+    private final class Place: Sendable {
+        private let path = Mutex<String?>(nil)
+
+        func withLock(_ body: (inout sending String?) -> Void) {
+            path.withLock { body(&$0) }
+        }
+
+        var value: String? { path.withLock { $0 } }
+    }
+
+    /// How often the host's thread has gone to sleep.
+    func sleeps() throws -> Int {
+        let path = try #require(place.value)
+        let text = try String(contentsOfFile: "/proc/\(path)/status", encoding: .utf8)
+        let line = try #require(
+            text.split(separator: "\n").first { $0.hasPrefix("voluntary_ctxt_switches:") })
+        return try #require(Int(line.split(separator: "\t")[1]))
     }
 
     // MARK: the master's side

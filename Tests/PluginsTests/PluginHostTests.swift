@@ -45,6 +45,24 @@ import Testing
         #expect(stage.hasNoLeftovers())
     }
 
+    @Test func `an idle host sleeps, and news wake it`() throws {
+        let stage = try HostStage([Sample.recorder()], times: Self.quick)
+        _ = try stage.receive("ready")
+        stage.raise(5)
+        try stage.wait("tap") { $0["delivered"]?.whole == 6 }
+        // Until it stands still; then not one turn is made.
+        var before = -1
+        for _ in 0..<200 where try stage.sleeps() != before {
+            before = try stage.sleeps()
+            usleep(50_000)
+        }
+        usleep(300_000)
+        #expect(try stage.sleeps() == before)
+        stage.raise(5)
+        Self.check(try stage.lines("tap.json", atLeast: 11), count: 10)
+        try stage.stop()
+    }
+
     @Test func `environment and folder are those of the contract`() throws {
         let script = "echo \"$PROXY_PLUGIN $PROXY_RUNTIME $(pwd)\" > env; exec cat > /dev/null"
         let stage = try HostStage([Sample.shell("env-1", script)], times: Self.quick)

@@ -1,3 +1,4 @@
+import Configuration
 import Testing
 
 @testable import Signals
@@ -57,6 +58,14 @@ import Testing
         #expect(throws: EventFilterError(column: column, message: message)) {
             try EventFilter(source)
         }
+    }
+
+    @Test func `the configuration names what is wrong with a filter`() {
+        let type = SettingType<String>.eventFilter
+        #expect(throws: Complaint(#""status = 5": column 8: = is not a comparison; use =="#)) {
+            try type.parse("status = 5")
+        }
+        #expect(throws: Never.self) { try type.parse("status == 5") }
     }
 
     @Test func `size and depth are bounded`() throws {
