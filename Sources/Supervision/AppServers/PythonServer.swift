@@ -1,7 +1,7 @@
 internal import Board
 internal import Linux
-internal import Signals
 internal import Routing
+internal import Signals
 
 /// Workers of a Python app: a zygote imports it once and forks them on our word.
 ///
@@ -57,7 +57,6 @@ final class PythonServer: AppServer {
             self.candidate = nil
         }
         do throws(SystemError) {
-            let interpreter = Interpreter.find(pool.plan.python, folder: pool.plan.folder)
             let zygote = try Zygote(
                 interpreter: interpreter, host: site.hostFolder, environment: environment,
                 on: site, source: pool.name,
@@ -67,8 +66,7 @@ final class PythonServer: AppServer {
             candidate = zygote
             zygote.channel?.send(order)
         } catch {
-            let program = Interpreter.find(pool.plan.python, folder: pool.plan.folder)
-            fail("cannot start \(program): \(error)", traceback: "")
+            fail("cannot start \(interpreter): \(error)", traceback: "")
         }
     }
 
@@ -82,6 +80,9 @@ final class PythonServer: AppServer {
             "groups": .array((account?.groups ?? []).map { .whole($0) }),
         ]
     }
+
+    /// The configuration has found it; without one there is only the system's.
+    private var interpreter: String { pool.plan.python ?? "python3" }
 
     private var environment: [String] {
         let known = MasterSite.environment.first { $0.hasPrefix("PYTHONPATH=") }?.dropFirst(11)
@@ -311,29 +312,6 @@ final class PythonServer: AppServer {
         current = nil
         watches = [:]
         gone = [:]
-    }
-}
-
-/// Which Python runs an app.
-enum Interpreter {
-    /// What the configuration names (a venv's folder or a program), else `$VIRTUAL_ENV`, else `.venv` or `venv` beside
-    /// the app, else `python3`.
-    static func find(
-        _ named: String?, folder: String, variable: String? = ProcessTraits.variable("VIRTUAL_ENV")
-    ) -> String {
-        if let named { return program(in: named) ?? named }
-        for candidate in [variable, "\(folder)/.venv", "\(folder)/venv"] {
-            if let found = candidate.flatMap(program) { return found }
-        }
-        return "python3"
-    }
-
-    private static func program(in folder: String) -> String? {
-        for name in ["python3", "python"] {
-            let path = "\(folder)/bin/\(name)"
-            if let status = try? FileSystem.status(of: path), !status.isFolder { return path }
-        }
-        return nil
     }
 }
 
