@@ -39,6 +39,9 @@ extension Master {
         case .failure(let failure): throw failure
         }
         let plan = try MasterPlan(reading)
+        for warning in reading.warnings {
+            log.warning("notice") { line in line.add("text", text: warning.description) }
+        }
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
             throw MasterFailure(

@@ -115,17 +115,13 @@ package final class Master {
         services = ServiceKeeper(site, resolver: resolver)
         plugins = PluginKeeper(site)
         try Self.prepareRuntime(site)
-        for warning in reading.warnings { warn(warning.description) }
-        for notice in reading.notices { warn(notice) }
+        // The command has said what was wrong or odd in the file.
+        for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
     }
 
     /// Descriptors the master itself may need: sockets of every listener and edge, three for each worker. Children inherit
     /// the limit, and edges need one for each connection.
     private static let openFilesWanted: UInt64 = 1 << 20
-
-    private func warn(_ text: String) {
-        log.warning("notice") { line in line.add("text", text: text) }
-    }
 
     // MARK: the loop
 
