@@ -223,13 +223,21 @@ final class PythonServer: AppServer {
             ])
         guard isSent else { return false }
         worker.listener = nil
-        try pool.attach(worker, control: control.ours, output: output.ours)
+        try pool.attach(worker, control: control.ours, output: output.ours) {
+            [unowned self, unowned worker] pid in adopt(worker, pid)
+        }
         return true
     }
 
     private func forked(_ message: JSONValue) {
         guard let pid = pid(of: message) else { return }
         guard let worker = worker(of: message) else { return }
+        adopt(worker, pid)
+    }
+
+    /// A worker's process is known: from its zygote, or from itself, whoever was heard first.
+    private func adopt(_ worker: Worker, _ pid: Int32) {
+        guard worker.pid == 0, pid > 0 else { return }
         site.children.register(pid) { [unowned pool, weak self] end in
             self?.forget(pid)
             pool.exited(worker, end)

@@ -152,7 +152,7 @@ extension Master {
     }
 
     private func roll(_ names: [String], _ client: AdminSocket.Client?, _ result: JSONValue) {
-        services.roll(names) { failures in
+        services.roll(names) { names, failures in
             guard failures.isEmpty else {
                 client?.fail(MasterFailure(.failed, failures.joined(separator: "; ")))
                 return

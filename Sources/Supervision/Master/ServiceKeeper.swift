@@ -275,10 +275,13 @@ final class ServiceKeeper {
         return false
     }
 
-    /// Replaces the workers of these services by others with the code of now; `done` gets the failures.
-    func roll(_ names: [String], done: @escaping ([String]) -> Void) {
+    /// Replaces the workers of these services by others with the code of now.
+    ///
+    /// - Parameter done: gets the services that have workers, and the failures.
+    func roll(_ names: [String], done: @escaping ([String], [String]) -> Void) {
         let pools = units.filter { names.contains($0.name) }.compactMap(\.pool)
-        guard !pools.isEmpty else { return done([]) }
+        let rolled = pools.map(\.name)
+        guard !pools.isEmpty else { return done([], []) }
         var left = pools.count
         var failures: [String] = []
         for pool in pools {
@@ -290,7 +293,7 @@ final class ServiceKeeper {
                     if let failure { line.add("error", text: failure) }
                 }
                 left -= 1
-                if left == 0 { done(failures) }
+                if left == 0 { done(rolled, failures) }
             }
             pool.roll()
         }
