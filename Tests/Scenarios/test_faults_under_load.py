@@ -78,22 +78,3 @@ def make_noise(address, stop, seed):
                     client.read_until(b"chunk 1\n")
         except (Closed, OSError, ValueError, IndexError):
             continue
-
-
-def test_the_harness_sees_a_lost_request(serve):
-    """The checker itself: a server that drops one answer in ten is found out."""
-    def lossy(stream, server):
-        while True:
-            server.note(stream.read_request())
-            if len(server.requests) % 10 == 0:
-                return
-            stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-    server = serve(lossy)
-
-    class Stand:
-        def client(self):
-            return Client(("127.0.0.1", server.port))
-    load = Load(Stand(), clients=2)
-    load.more(50)
-    load.stop()
-    assert load.lost
