@@ -13,10 +13,10 @@ from rows import SECONDS, WARM_UP, Row, per_request
 
 WORKERS = 2
 APPS = {
-    "raw": 'def app(environ, start_response):\n'
+    "raw_hello": 'def app(environ, start_response):\n'
            '    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "12")])\n'
            '    return [b"hello, world"]\n',
-    "flask": 'from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.get("/")\ndef index():\n    return "hello, world"\n',
+    "flask_hello": 'from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.get("/")\ndef index():\n    return "hello, world"\n',
 }
 BIN = Path(sys.prefix) / "bin"
 
@@ -110,7 +110,7 @@ class Apps(Row):
 
     def __init__(self, app, connections):
         self.app, self.connections = app, connections
-        super().__init__(f"python {app} TLS c{connections}")
+        super().__init__(f"python {app.replace('_', ' ')} TLS c{connections}")
 
     def measure(self, peer, bench):
         url = f"https://localhost:{peer.tls}/"
@@ -126,4 +126,4 @@ class Apps(Row):
 
 
 def all_rows():
-    return [Apps("raw", 16), Apps("flask", 16)]
+    return [Apps("raw_hello", 16), Apps("flask_hello", 16)]
