@@ -9,16 +9,20 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Lifetimes"),
+    // CLinux and the Glibc that Synchronization brings along must read glibc's headers the same way.
+    .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
         name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
-        swiftSettings: strict)
+        resources: resources, swiftSettings: strict)
 }
 
 let package = Package(
@@ -34,9 +38,11 @@ let package = Package(
         .target(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "CAppHost"),
+        .target(name: "CAppHost", exclude: ["python"]),
         // 1
-        room("Memory"),
+        .target(
+            name: "Memory", dependencies: ["CLinux"],
+            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
         room("Configuration", ["Yams"]),
         room("Board", ["Memory"]),
         // 2
@@ -69,14 +75,15 @@ let package = Package(
         tests("Configuration"),
         tests("Board", ["Memory", "Linux"]),
         tests("HTTP", ["Memory"]),
-        tests("Linux", ["Memory"]),
+        tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
         tests("Signals", ["Memory", "Board"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
-        tests("Certificates", ["TLS"]),
+        tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
         tests("Demo", ["Memory", "HTTP"]),
+        tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

@@ -1,1 +1,0 @@
-/// See `Board.docc/Board.md`.

@@ -1,0 +1,76 @@
+"""What is said of an exception: a traceback for people, and the field that the edge reads."""
+
+import os
+import sys
+import traceback
+from urllib.parse import quote
+
+# The whole `proxy-exception` value (bytes, percent-encoded), and what its parts may take of it.
+FIELD_BYTES_MAX = 6144
+TYPE_BYTES_MAX = 256
+MESSAGE_BYTES_MAX = 1536
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def own_part(trace):
+    """The traceback from the first frame that is not ours."""
+    first = trace
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if not name.startswith(_OURS) and not name.startswith("<frozen importlib"):
+            return trace
+        trace = trace.tb_next
+    return first
+
+
+def text(error):
+    """The traceback as Python prints it, without the frames of this host."""
+    return "".join(traceback.format_exception(
+        type(error), error, own_part(error.__traceback__)))
+
+
+def report(error, environ, note="the app raised"):
+    """Writes the traceback to stderr, which is the error log, under the request it belongs to."""
+    try:
+        sys.stderr.write("%s in %s %s (request %s)\n%s" % (
+            note, environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0],
+            environ.get("HTTP_X_REQUEST_ID", "-"), text(error)))
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody reads the log any more, or the app closed stderr; the answer still goes out
+
+
+def warn(message):
+    """Writes one line to stderr."""
+    try:
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def _quoted(words, limit, keep_end=False):
+    """`words`, percent-encoded in at most `limit` bytes; the end of a traceback tells the most."""
+    words = words[-limit:] if keep_end else words[:limit]
+    words = words.encode("utf-8", "backslashreplace").decode("utf-8")
+    while True:
+        encoded = quote(words, safe="")
+        excess = len(encoded) - limit
+        if excess <= 0:
+            return encoded
+        # One character takes at most 12 bytes, so this never cuts more than needed by much.
+        cut = excess // 12 + 1
+        words = words[cut:] if keep_end else words[:-cut]
+
+
+def field(error):
+    """TYPE;MESSAGE;TRACEBACK for the `proxy-exception` field."""
+    try:
+        message = str(error)
+    except Exception:  # an app's __str__ may raise anything
+        message = "(its message cannot be made)"
+    kind = _quoted(type(error).__name__, TYPE_BYTES_MAX)
+    message = _quoted(message, MESSAGE_BYTES_MAX)
+    room = FIELD_BYTES_MAX - len(kind) - len(message) - 2
+    return ";".join((kind, message, _quoted(text(error), room, keep_end=True))).encode("ascii")

@@ -1,1 +1,0 @@
-/// See `HTTP.docc/HTTP.md`.

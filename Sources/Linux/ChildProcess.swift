@@ -1,0 +1,73 @@
+import CLinux
+
+/// How a process ended.
+package enum ProcessEnd: Equatable, Sendable, CustomStringConvertible {
+    case exited(code: Int32)
+    case signalled(number: Int32)
+
+    /// - Parameter raw: what `waitpid` stored.
+    package init(raw: Int32) {
+        let signal = clinux_status_signal(raw)
+        self = signal != 0 ? .signalled(number: signal) : .exited(code: clinux_status_code(raw))
+    }
+
+    /// For people: `exit 1` or `signal 9 (Killed)`.
+    package var description: String {
+        switch self {
+        case .exited(let code): "exit \(code)"
+        case .signalled(let number):
+            unsafe "signal \(number) (\(strsignal(number).map { unsafe String(cString: $0) } ?? "?"))"
+        }
+    }
+}
+
+/// A process held by a descriptor, so that a signal can never hit a stranger with the same number.
+///
+/// Letting it go neither ends nor reaps the process.
+package struct ChildProcess: ~Copyable {
+    package let pid: Int32
+    /// Readable once the process has ended.
+    package let descriptor: Descriptor
+
+    /// Takes hold of a running process. Throws `ESRCH` when there is none.
+    package init(pid: Int32) throws(SystemError) {
+        let number = clinux_pidfd_open(pid)
+        guard number >= 0 else { throw SystemError("pidfd_open") }
+        self.pid = pid
+        descriptor = Descriptor(owning: number)
+    }
+
+    /// Sends a signal; false when the process has ended already.
+    @discardableResult
+    package func send(_ signal: Int32) -> Bool {
+        clinux_pidfd_signal(descriptor.number, signal) == 0
+    }
+
+    /// Sends a signal to the whole process group that this process leads; false when nobody is in it.
+    @discardableResult
+    package func sendToGroup(_ signal: Int32) -> Bool { kill(-pid, signal) == 0 }
+
+    /// Reaps the process if it has ended; nil while it runs.
+    package func reap() -> ProcessEnd? {
+        var status: Int32 = 0
+        let got = unsafe clinux_waitpid(pid, &status, WNOHANG)
+        return got == pid ? ProcessEnd(raw: status) : nil
+    }
+
+    /// Waits until the process ends, and reaps it.
+    package func waitForExit() throws(SystemError) -> ProcessEnd {
+        var status: Int32 = 0
+        while true {
+            let got = unsafe clinux_waitpid(pid, &status, 0)
+            if got == pid { return ProcessEnd(raw: status) }
+            guard clinux_errno() == EINTR else { throw SystemError("waitpid") }
+        }
+    }
+
+    /// Reaps any one child of this process that has ended, an adopted orphan too; nil when none has.
+    package static func reapAny() -> (pid: Int32, status: ProcessEnd)? {
+        var status: Int32 = 0
+        let pid = unsafe clinux_waitpid(-1, &status, WNOHANG)
+        return pid > 0 ? (pid, ProcessEnd(raw: status)) : nil
+    }
+}

@@ -1,0 +1,74 @@
+import CLinux
+
+/// What this process is to the kernel and to its family.
+package enum ProcessTraits {
+    package static var pid: Int32 { getpid() }
+    package static var parent: Int32 { getppid() }
+    package static var isRoot: Bool { geteuid() == 0 }
+    package static var effectiveUser: UInt32 { geteuid() }
+    package static var effectiveGroup: UInt32 { getegid() }
+
+    /// Orphans below this process become its children instead of init's.
+    package static func becomeSubreaper() throws(SystemError) {
+        guard clinux_prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 else { throw SystemError("prctl") }
+    }
+
+    /// No core dump and no debugger: memory with keys or clients' data stays in the process.
+    package static func forbidDumping() throws(SystemError) {
+        guard clinux_prctl(PR_SET_DUMPABLE, 0) == 0 else { throw SystemError("prctl") }
+    }
+
+    /// Has the kernel send `signal` when the parent ends.
+    ///
+    /// Changing the user clears it, so call it again after that; a parent that has ended already is
+    /// seen by its number having changed from `parent`, and is an `ESRCH`.
+    package static func endWithParent(_ parent: Int32, signal: Int32 = SIGKILL) throws(SystemError)
+    {
+        guard clinux_prctl(PR_SET_PDEATHSIG, UInt(signal)) == 0 else { throw SystemError("prctl") }
+        guard getppid() == parent else { throw SystemError("prctl", number: ESRCH) }
+    }
+
+    /// The name that `ps` and `top` show, cut at 15 bytes.
+    package static func rename(to name: String) {
+        _ = unsafe clinux_rename_process(name)
+    }
+
+    /// Whether descriptor `number` is a terminal.
+    package static func isTerminal(_ number: Int32) -> Bool { isatty(number) == 1 }
+
+    /// This process's environment as `NAME=value` entries.
+    package static var environment: [String] {
+        var entries: [String] = []
+        guard var position = unsafe clinux_environment() else { return [] }
+        while let entry = unsafe position.pointee {
+            entries.append(unsafe String(cString: entry))
+            unsafe position += 1
+        }
+        return entries
+    }
+
+    /// One variable of this process's environment.
+    package static func variable(_ name: String) -> String? {
+        unsafe getenv(name).map { unsafe String(cString: $0) }
+    }
+
+    /// Bits that files made from now on do not get; gives those that held before.
+    @discardableResult
+    package static func setFileMask(_ mask: UInt32) -> UInt32 { umask(mask) }
+
+    /// Where this process stands, absolute.
+    package static var folder: String {
+        (try? FileSystem.target(ofLink: "/proc/self/cwd")) ?? "/"
+    }
+
+    /// Ends the process at once, without any of its clean-up.
+    package static func exitNow(_ code: Int32) -> Never { _exit(code) }
+
+    /// Resident memory of a process in bytes; nil when it is not there.
+    package static func residentBytes(of pid: Int32) -> UInt64? {
+        guard let text = try? FileSystem.readText("/proc/\(pid)/statm"),
+            let pages = text.split(separator: " ").dropFirst().first.flatMap({ UInt64($0) })
+        else { return nil }
+        return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}

@@ -1,0 +1,195 @@
+public import Memory
+
+/// Writes a finished request as one line: the access log's two formats, and the data of
+/// `request_finished` and `request_started`. One vocabulary for all (contract section 5).
+public struct RequestLine: Sendable {
+    /// How an access log line is written.
+    public enum Format: Sendable {
+        /// One JSON object.
+        case json
+        /// The combined log format, then duration, endpoint and id.
+        case combined
+    }
+
+    /// Bytes kept of each text, so that a line has a largest size. Methods and hosts are short by
+    /// nature; `limits.target` is 8 KiB unless raised; the rest is the client's free text.
+    public static let methodBytesMax = 64
+    public static let hostBytesMax = 255
+    public static let targetBytesMax = 8192
+    public static let refererBytesMax = 2048
+    public static let userAgentBytesMax = 1024
+    /// Service and endpoint names: a label, and a host with its port.
+    public static let nameBytesMax = 255
+
+    /// The largest line in bytes, every byte of text escaped, and 1 KiB for keys and numbers.
+    public static let lineBytesMax =
+        ByteWriter.escapedBytesMax
+        * (methodBytesMax + 2 * hostBytesMax + targetBytesMax + refererBytesMax
+            + userAgentBytesMax + 2 * nameBytesMax) + 1024
+
+    private var time = TimeText()
+
+    public init() {}
+
+    /// Writes a line of the access log, its line feed included.
+    public mutating func write(
+        _ format: Format, _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
+        to writer: inout ByteWriter
+    ) {
+        switch format {
+        case .json: writeJSON(facts, result, text, to: &writer)
+        case .combined: writeCombined(facts, result, text, to: &writer)
+        }
+        writer.write(0x0A)
+    }
+
+    /// Writes the JSON object with all keys of contract section 5, in their order.
+    public mutating func writeJSON(
+        _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
+        to writer: inout ByteWriter
+    ) {
+        writer.write("{\"time\":\"")
+        time.writeRFC3339(facts.wall, to: &writer)
+        writeID(facts, to: &writer)
+        writePeer(facts, to: &writer)
+        writeTarget(facts, text, to: &writer)
+        writer.write(",\"status\":")
+        writer.write(decimal: UInt64(result.status))
+        writer.write(",\"request_bytes\":")
+        writer.write(decimal: result.requestBytes)
+        writer.write(",\"response_bytes\":")
+        writer.write(decimal: result.responseBytes)
+        writer.write(",\"duration\":")
+        writer.write(seconds: result.duration)
+        writer.write(",\"queue\":")
+        writer.write(secondsOrNull: result.queue)
+        writer.write(",\"connect\":")
+        writer.write(secondsOrNull: result.connect)
+        writer.write(",\"first_byte\":")
+        writer.write(secondsOrNull: result.firstByte)
+        writer.write(",\"service\":")
+        writer.writeJSON(textOrNull: text.service, cutAt: Self.nameBytesMax)
+        writer.write(",\"endpoint\":")
+        writer.writeJSON(textOrNull: text.endpoint, cutAt: Self.nameBytesMax)
+        writer.write(",\"worker\":")
+        writer.write(decimalOrNull: UInt64(result.worker))
+        writer.write(",\"pid\":")
+        writer.write(decimalOrNull: UInt64(result.pid))
+        writer.write(",\"retries\":")
+        writer.write(decimal: UInt64(result.retries))
+        writeClient(facts, text, to: &writer)
+        writer.write(",\"outcome\":\"")
+        writer.write(result.outcome.word)
+        if let failure = result.failure {
+            writer.write("\",\"error\":\"")
+            writer.write(failure.word)
+            writer.write("\"}")
+        } else {
+            writer.write("\",\"error\":null}")
+        }
+    }
+
+    /// Writes the data of `request_started`: the keys that are known by then, in the same order.
+    public mutating func writeStarted(
+        _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
+    ) {
+        writer.write("{\"time\":\"")
+        time.writeRFC3339(facts.wall, to: &writer)
+        writeID(facts, to: &writer)
+        writePeer(facts, to: &writer)
+        writeTarget(facts, text, to: &writer)
+        writer.write(",\"service\":")
+        writer.writeJSON(textOrNull: text.service, cutAt: Self.nameBytesMax)
+        writeClient(facts, text, to: &writer)
+        writer.write(0x7D)
+    }
+
+    private func writeID(_ facts: RequestFacts, to writer: inout ByteWriter) {
+        writer.write("\",\"id\":\"")
+        facts.id.write(to: &writer)
+    }
+
+    private func writePeer(_ facts: RequestFacts, to writer: inout ByteWriter) {
+        if facts.remote.family == .none {
+            writer.write("\",\"remote\":null,\"remote_port\":null")
+        } else {
+            writer.write("\",\"remote\":\"")
+            facts.remote.write(to: &writer)
+            writer.write("\",\"remote_port\":")
+            writer.write(decimal: UInt64(facts.remotePort))
+        }
+        switch facts.scheme {
+        case .unknown: writer.write(",\"scheme\":null")
+        case .http: writer.write(",\"scheme\":\"http\"")
+        case .https: writer.write(",\"scheme\":\"https\"")
+        }
+    }
+
+    private func writeTarget(
+        _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
+    ) {
+        writer.write(",\"host\":")
+        writer.writeJSON(textOrNull: text.part(facts.host), cutAt: Self.hostBytesMax)
+        writer.write(",\"method\":")
+        writer.writeJSON(textOrNull: text.part(facts.method), cutAt: Self.methodBytesMax)
+        writer.write(",\"target\":")
+        writer.writeJSON(textOrNull: text.part(facts.target), cutAt: Self.targetBytesMax)
+        if facts.version == .unknown {
+            writer.write(",\"protocol\":null")
+        } else {
+            writer.write(",\"protocol\":\"")
+            writer.write(facts.version.word)
+            writer.write(0x22)
+        }
+    }
+
+    private func writeClient(
+        _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
+    ) {
+        writer.write(",\"connection\":")
+        writer.write(decimal: facts.connection)
+        writer.write(",\"connection_requests\":")
+        writer.write(decimalOrNull: UInt64(facts.connectionRequests))
+        writer.write(",\"referer\":")
+        writer.writeJSON(textOrNull: text.part(facts.referer), cutAt: Self.refererBytesMax)
+        writer.write(",\"user_agent\":")
+        writer.writeJSON(textOrNull: text.part(facts.userAgent), cutAt: Self.userAgentBytesMax)
+        writer.write(",\"tls\":")
+        facts.tls.writeJSON(sni: text.sni, to: &writer)
+    }
+
+    /// Writes `REMOTE - - [TIME] "METHOD TARGET PROTOCOL" STATUS BYTES "REFERER" "USER AGENT" DURATION
+    /// ENDPOINT ID`; `-` for what is not known, `"-"` for a request line that could not be read.
+    private mutating func writeCombined(
+        _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
+        to writer: inout ByteWriter
+    ) {
+        facts.remote.write(to: &writer)
+        writer.write(" - - [")
+        time.writeCommon(facts.wall, to: &writer)
+        writer.write("] \"")
+        if facts.method.isEmpty {
+            writer.write(0x2D)
+        } else {
+            writer.writeCommon(text.part(facts.method), cutAt: Self.methodBytesMax)
+            writer.write(0x20)
+            writer.writeCommon(text.part(facts.target), cutAt: Self.targetBytesMax)
+            writer.write(0x20)
+            writer.write(facts.version.word)
+        }
+        writer.write("\" ")
+        writer.write(decimal: UInt64(result.status), digits: 3)
+        writer.write(0x20)
+        writer.write(decimal: result.responseBytes)
+        writer.write(" \"")
+        writer.writeCommon(text.part(facts.referer), cutAt: Self.refererBytesMax)
+        writer.write("\" \"")
+        writer.writeCommon(text.part(facts.userAgent), cutAt: Self.userAgentBytesMax)
+        writer.write("\" ")
+        writer.write(seconds: result.duration)
+        writer.write(0x20)
+        writer.writeCommon(text.endpoint, cutAt: Self.nameBytesMax)
+        writer.write(0x20)
+        facts.id.write(to: &writer)
+    }
+}

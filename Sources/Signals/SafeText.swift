@@ -1,0 +1,174 @@
+public import Memory
+
+/// Text that came from outside, written so that it can neither end the line nor speak to a terminal.
+extension ByteWriter {
+    /// Writes `"text"` as a JSON string.
+    ///
+    /// Valid UTF-8 stays as it is. Quotes, backslashes, controls (C0, DEL and C1) are escaped, each byte
+    /// that is no UTF-8 becomes `\ufffd`. The result is valid JSON and one line, whatever came in.
+    /// - Parameter limit: bytes of `text` that are used at most; a character is never cut in two.
+    public mutating func writeJSON(_ text: Span<UInt8>, cutAt limit: Int = .max) {
+        let text = text.cut(at: limit)
+        write(0x22)
+        if text.isPlain { write(text) } else { writeEscaped(text) }
+        write(0x22)
+    }
+
+    /// As `writeJSON(_:cutAt:)`, and `null` for no bytes.
+    public mutating func writeJSON(textOrNull text: Span<UInt8>, cutAt limit: Int = .max) {
+        if text.isEmpty { write("null") } else { writeJSON(text, cutAt: limit) }
+    }
+
+    /// The largest number of bytes that one byte of text becomes in JSON.
+    public static var escapedBytesMax: Int { 6 }
+
+    private mutating func writeEscaped(_ text: Span<UInt8>) {
+        var plainStart = 0
+        var index = 0
+        while index < text.count {
+            let byte = text[index]
+            if byte < 0x80, isPlainByte(byte) {
+                index += 1
+                continue
+            }
+            let size = byte < 0x80 ? 1 : text.characterSize(at: index)
+            if size > 1, !(byte == 0xC2 && text[index + 1] < 0xA0) {
+                index += size
+                continue
+            }
+            write(text.extracting(plainStart..<index))
+            switch byte {
+            case 0x22: write("\\\"")
+            case 0x5C: write("\\\\")
+            case 0x0A: write("\\n")
+            case 0x0D: write("\\r")
+            case 0x09: write("\\t")
+            case 0xC2 where size == 2: writeEscape(text[index + 1])
+            case 0x80...: write("\\ufffd")
+            default: writeEscape(byte)
+            }
+            index += max(size, 1)
+            plainStart = index
+        }
+        write(text.extracting(plainStart..<text.count))
+    }
+
+    private mutating func writeEscape(_ byte: UInt8) {
+        write("\\u00")
+        write(hexDigit(byte >> 4, ten: 0x61))
+        write(hexDigit(byte & 15, ten: 0x61))
+    }
+
+    /// Writes text between the quotes of a common log line: printable ASCII as it is, all else, the
+    /// quote and the backslash as `\xHH`; `-` for no bytes.
+    /// - Parameter limit: bytes of `text` that are used at most.
+    public mutating func writeCommon(_ text: Span<UInt8>, cutAt limit: Int = .max) {
+        guard !text.isEmpty else { return write(0x2D) }
+        let text = text.cut(at: limit)
+        if text.isPlain, text.isASCII { return write(text) }
+        for index in text.indices {
+            let byte = text[index]
+            if byte < 0x80, isPlainByte(byte) {
+                write(byte)
+            } else {
+                write("\\x")
+                write(hexDigit(byte >> 4, ten: 0x41))
+                write(hexDigit(byte & 15, ten: 0x41))
+            }
+        }
+    }
+
+    /// Writes nanoseconds as seconds with six decimals, cut and not rounded.
+    public mutating func write(seconds nanoseconds: UInt64) {
+        let microseconds = nanoseconds / 1000
+        write(decimal: microseconds / 1_000_000)
+        write(0x2E)
+        write(decimal: microseconds % 1_000_000, digits: 6)
+    }
+
+    /// Writes nanoseconds as seconds, and `null` for `RequestResult.never`.
+    mutating func write(secondsOrNull nanoseconds: UInt64) {
+        if nanoseconds == RequestResult.never {
+            write("null")
+        } else {
+            write(seconds: nanoseconds)
+        }
+    }
+
+    /// Writes a number, and `null` for 0.
+    mutating func write(decimalOrNull value: UInt64) {
+        if value == 0 { write("null") } else { write(decimal: value) }
+    }
+}
+
+/// Printable ASCII but for the quote and the backslash.
+@inline(__always)
+private func isPlainByte(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte < 0x7F && byte != 0x22 && byte != 0x5C
+}
+
+@inline(__always)
+private func hexDigit(_ value: UInt8, ten: UInt8) -> UInt8 {
+    value < 10 ? 0x30 + value : ten - 10 + value
+}
+
+extension Span<UInt8> {
+    /// True when every byte is printable ASCII other than the quote and the backslash: nothing to escape.
+    ///
+    /// Without an early exit, so that the compiler takes 16 bytes a step.
+    var isPlain: Bool {
+        var odd: UInt8 = 0
+        for index in indices {
+            let byte = self[index]
+            odd |= byte &- 0x20 >= 0x5F ? 1 : 0
+            odd |= byte == 0x22 ? 1 : 0
+            odd |= byte == 0x5C ? 1 : 0
+        }
+        return odd == 0
+    }
+
+    fileprivate var isASCII: Bool {
+        var all: UInt8 = 0
+        for index in indices { all |= self[index] }
+        return all < 0x80
+    }
+
+    /// At most `limit` bytes from the front, without a last character that would be cut in two.
+    @_lifetime(copy self)
+    func cut(at limit: Int) -> Span<UInt8> {
+        guard count > limit else { return self }
+        var end = limit
+        // A continuation byte follows: go back to the first byte of its character.
+        var steps = 0
+        while end > 0, steps < 3, self[end] & 0xC0 == 0x80 {
+            end -= 1
+            steps += 1
+        }
+        if self[end] & 0xC0 == 0x80 { end = limit }
+        return extracting(0..<end)
+    }
+
+    /// The bytes of the well-formed UTF-8 character at `index` (Unicode 15, table 3-7), 0 for none.
+    func characterSize(at index: Int) -> Int {
+        let first = self[index]
+        let rest = count - index - 1
+        func continues(_ step: Int, _ low: UInt8 = 0x80, _ high: UInt8 = 0xBF) -> Bool {
+            self[index + step] >= low && self[index + step] <= high
+        }
+        switch first {
+        case 0x00...0x7F: return 1
+        case 0xC2...0xDF: return rest >= 1 && continues(1) ? 2 : 0
+        case 0xE0...0xEF:
+            guard rest >= 2, continues(2) else { return 0 }
+            let low: UInt8 = first == 0xE0 ? 0xA0 : 0x80
+            let high: UInt8 = first == 0xED ? 0x9F : 0xBF
+            return continues(1, low, high) ? 3 : 0
+        case 0xF0...0xF4:
+            guard rest >= 3, continues(2), continues(3) else { return 0 }
+            let low: UInt8 = first == 0xF0 ? 0x90 : 0x80
+            let high: UInt8 = first == 0xF4 ? 0x8F : 0xBF
+            return continues(1, low, high) ? 4 : 0
+        default: return 0
+        }
+    }
+}

@@ -1,1 +1,0 @@
-/// See `TLS.docc/TLS.md`.

@@ -1,0 +1,107 @@
+import CLinux
+import Testing
+
+@testable import Linux
+
+private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
+    SocketAddress(address: text, port: port)!
+}
+
+@Suite struct ListeningSocketTests {
+    @Test(arguments: ["127.0.0.1", "::1"])
+    func `takes a free port and shares it`(host: String) throws {
+        let first = try ListeningSocket(tcp: address(host))
+        let port = try #require(first.address.port)
+        #expect(port != 0)
+        let second = try ListeningSocket(tcp: address(host, port))
+        #expect(second.address == first.address)
+        #expect(ListeningSocket.accepts(first.address))
+    }
+
+    @Test func `both families can be bound side by side`() throws {
+        let six = try ListeningSocket(tcp: address("::"))
+        let four = try ListeningSocket(tcp: address("0.0.0.0", six.address.port!))
+        #expect(four.address.port == six.address.port)
+    }
+
+    @Test func `a taken port is EADDRINUSE and names its owner`() throws {
+        let holder = try ListeningSocket(tcp: address("127.0.0.1"), sharesPort: false)
+        #expect(throws: SystemError("bind", number: EADDRINUSE)) {
+            _ = try ListeningSocket(tcp: holder.address)
+        }
+        let owner = try #require(PortOwner.find(holder.address))
+        #expect(owner.pid == ProcessTraits.pid)
+        #expect(!owner.name.isEmpty)
+    }
+
+    @Test func `nobody owns a free port`() throws {
+        var free = address("127.0.0.1")
+        do { free = try ListeningSocket(tcp: address("127.0.0.1")).address }
+        #expect(PortOwner.find(free) == nil)
+        #expect(!ListeningSocket.accepts(free))
+    }
+
+    @Test func `a Unix socket has its mode from the first moment and goes with unlink`() throws {
+        let path = "/tmp/linux-tests-\(ProcessTraits.pid).sock"
+        try FileSystem.remove(path)
+        let socket = try ListeningSocket(unix: path, mode: 0o600)
+        let status = try FileSystem.status(of: path)
+        #expect(status.isSocket && status.mode == 0o600)
+        #expect(status.user == ProcessTraits.effectiveUser)
+        let client = try ListeningSocket.connect(to: socket.address)
+        guard let server = try socket.accept() else { throw SystemError("accept4", number: EAGAIN) }
+        try client.writeAll([1, 2, 3])
+        var bytes = [UInt8](repeating: 0, count: 8)
+        #expect(unsafe read(server.number, &bytes, 8) == 3)
+        if let another = try socket.accept() { Issue.record("accepted \(another.number)") }
+        #expect(throws: SystemError("bind", number: EADDRINUSE)) {
+            _ = try ListeningSocket(unix: path)
+        }
+        try FileSystem.remove(path)
+        #expect(!ListeningSocket.accepts(try SocketAddress.unix(path: path)))
+    }
+
+    @Test(.enabled(if: ProcessTraits.isRoot))
+    func `root makes a Unix socket for somebody else`() throws {
+        let path = "/tmp/linux-tests-owner-\(ProcessTraits.pid).sock"
+        try FileSystem.remove(path)
+        let nobody = try #require(Account.named("nobody"))
+        let socket = try ListeningSocket(unix: path, mode: 0o600, owner: nobody)
+        #expect(try FileSystem.status(of: path).user == nobody.user)
+        _ = socket.number
+        try FileSystem.remove(path)
+    }
+
+    @Test func `a path over 107 bytes is refused`() {
+        let path = "/tmp/" + String(repeating: "x", count: 103)
+        #expect(path.utf8.count == 108)
+        #expect(throws: SystemError("bind", number: ENAMETOOLONG)) {
+            _ = try ListeningSocket(unix: path)
+        }
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"),
+        ("::ffff:1.2.3.4", "[::ffff:1.2.3.4]:80"),
+    ])
+    func `addresses are written as people write them`(text: String, expected: String) {
+        #expect(address(text, 80).description == expected)
+    }
+
+    @Test(arguments: ["localhost", "1.2.3", "", "1.2.3.4.5", "::g", "[::1]"])
+    func `what is no address is none`(text: String) {
+        #expect(SocketAddress(address: text, port: 1) == nil)
+    }
+
+    @Test func `reads listening inodes out of the kernel's table`() {
+        let table = """
+              sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+               0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1
+               1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1
+               2: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1
+            """
+        #expect(PortOwner.listeningInodes(in: table, port: 8080) == ["4711"])
+        #expect(PortOwner.listeningInodes(in: table, port: 80) == ["4713"])
+        #expect(PortOwner.listeningInodes(in: table, port: 81) == [])
+    }
+}
