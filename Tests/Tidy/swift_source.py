@@ -119,15 +119,31 @@ def _after_parameters(code, at):
     return at
 
 
+# Between a declaration's parameters and its body stand only effects, a result type and `where` clauses.
+_GOES_ON = re.compile(r"\s*(->|throws\b|rethrows\b|async\b|where\b|\{)")
+
+
 def _body_of(code, at):
     """The positions of the braces of the declaration whose parameters end at `at`; nothing where it has no body."""
-    # Before a body stand only effects, a result type and `where` clauses; a body may open on a later line.
-    head = re.compile(r"[^{}\n]*(?:\n[ \t]*(?:->|throws|rethrows|async|where|[\w.&:,<>?!\[\]() ]*)[^{}\n=]*)*?\{").match(code, at)
-    if not head or "\n\n" in head.group(0) or re.search(r"\b(func|var|let|init|case)\b", head.group(0)):
-        return None
-    opening = head.end() - 1
-    closing = _matching_brace(code, opening)
-    return None if closing is None else (opening, closing)
+    depth, line_start = 0, at
+    while at < len(code):
+        character = code[at]
+        if character in "([":
+            depth += 1
+        elif character in ")]":
+            depth -= 1
+        elif character == "{" and depth == 0:
+            closing = _matching_brace(code, at)
+            return None if closing is None else (at, closing)
+        elif character in "}=;" and depth == 0:
+            return None
+        elif character == "\n" and depth <= 0:
+            open_ended = code[line_start:at].rstrip().endswith((",", "->", "where", "&"))
+            if not open_ended and not _GOES_ON.match(code, at + 1):
+                return None
+            line_start = at + 1
+        at += 1
+    return None
 
 
 def _matching_brace(code, opening):
