@@ -38,7 +38,8 @@ let package = Package(
         .target(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-        .target(name: "CAppHost", exclude: ["python"]),
+        .target(name: "CAppHost", exclude: ["python", "CAppHost.docc"]),
+        .target(name: "CCares", linkerSettings: [.linkedLibrary("cares")]),
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
@@ -47,7 +48,7 @@ let package = Package(
         room("Board", ["Memory"]),
         // 2
         room("HTTP", ["Memory"]),
-        room("Linux", ["CLinux", "Memory"]),
+        room("Linux", ["CLinux", "CAppHost", "CCares", "Memory"]),
         room("TLS", ["COpenSSL", "Memory", "Configuration"]),
         // 3
         room("Routing", ["Memory", "HTTP", "Configuration", "Board"]),
@@ -58,7 +59,7 @@ let package = Package(
             ["Memory", "Configuration", "Board", "HTTP", "Linux", "TLS", "Routing", "Signals"]),
         room(
             "Supervision",
-            ["CAppHost", "Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
+            ["Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
         room("Plugins", ["Memory", "Linux", "Signals", "Board", "Configuration"]),
         room("Certificates", ["Memory", "TLS", "Linux"]),
         room("Demo", ["Memory", "HTTP", "Linux", "TLS"]),
@@ -71,17 +72,28 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // A child of BoardTests that forks and is killed at every step.
+        .target(name: "CFork", path: "Tests/CFork"),
+        .executableTarget(
+            name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
+            path: "Tests/BoardCrash", swiftSettings: strict),
+        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
+        .executableTarget(
+            name: "SignalsHelper",
+            dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
+            path: "Tests/SignalsHelper", swiftSettings: strict),
+        tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
-        tests("Board", ["Memory", "Linux"]),
+        tests("Board", ["Memory", "CLinux", "BoardCrash"]),
         tests("HTTP", ["Memory"]),
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
-        tests("Signals", ["Memory", "Board"]),
+        tests("Signals", ["Memory", "Board", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
-        tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
+        tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
         tests("Demo", ["Memory", "HTTP"]),
         tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),

@@ -208,6 +208,41 @@ extension EdgeLoop where World: ~Copyable {
         flushClient(client)
     }
 
+    /// Answers a plain request on a TLS port: with the URL that would have worked.
+    mutating func refusePlain(_ client: Int) {
+        let block = clients[client].inbound
+        let listener = Int(clients[client].listener)
+        clients[client].requests += 1
+        clients[client].set(.closing)
+        let id = requestIDs.next(wall: wall)
+        logRefused(client, id, 400)
+        let detail = plainText.fill {
+            $0.write("this port speaks https: https://")
+            let bytes = pool.bytes(of: block)
+            if requestHead.host.isEmpty {
+                $0.write(settings.authorities[listener])
+            } else {
+                $0.write(bytes.extracting(requestHead.host.indices))
+            }
+            $0.write(bytes.extracting(requestHead.path.indices))
+        }
+        let out = pool.take(.large)
+        guard !out.isNone else { return closeClient(client) }
+        var writer = pool.writer(into: out)
+        writer.write(
+            error: ErrorAnswer(
+                LocalResponse(status: 400, keepsAlive: false), word: "http_request_error"),
+            detail: detail,
+            marks: ResponseMarks(
+                requestID: idText.fill { id.write(to: &$0) }, date: date.bytes))
+        pool.commit(writer.count, to: out)
+        clients[client].outbound.append(out, in: pool)
+        pool.give(block)
+        clients[client].inbound = .none
+        clients[client].set(.readable)
+        flushClient(client)
+    }
+
     /// Refuses what is no request, and reads nothing more on the connection.
     mutating func refuse(_ client: Int, _ refusal: Refusal) {
         counters.add(.headsRejected)

@@ -1,3 +1,4 @@
+import Board
 import Linux
 import Memory
 import Routing
@@ -115,10 +116,8 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Tells the master something; a channel that is full or gone loses it, and the master sees to that by itself.
-    mutating func tell(_ event: String, _ members: [JSONValue.Member] = []) {
+    mutating func tell(_ packet: JSONValue) {
         guard orders.channel != nil else { return }
-        let packet = JSONValue.object(
-            [JSONValue.Member(name: "event", value: .string(event))] + members)
         do throws(SystemError) {
             _ = try orders.channel!.send(packet.bytes)
         } catch {
@@ -130,12 +129,9 @@ extension EdgeLoop where World: ~Copyable {
     mutating func requestKill(_ upstream: Int) {
         let endpoint = upstreams[upstream].endpoint
         counters.add(.timeouts)
-        tell(
-            "kill_worker",
-            [
-                JSONValue.Member(name: "endpoint", value: .integer(Int64(endpoint.index))),
-                JSONValue.Member(name: "generation", value: .integer(Int64(endpoint.generation))),
-                JSONValue.Member(name: "reason", value: .string("timeout")),
-            ])
+        tell([
+            "event": "kill_worker", "endpoint": .whole(endpoint.index),
+            "generation": .whole(endpoint.generation), "reason": "timeout",
+        ])
     }
 }

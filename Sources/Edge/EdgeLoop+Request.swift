@@ -79,8 +79,13 @@ extension EdgeLoop where World: ~Copyable {
             guard !block.isNone else { break }
             var writer = pool.writer(into: block)
             writeFacts(exchange, client, in: bytes, to: &writer)
-            if case .forward(let target) = decision {
+            switch decision {
+            case .forward(let target):
                 writeForwarded(exchange, client, target, in: bytes, to: &writer)
+            case .redirect(let route): writeRedirect(exchange, client, route, in: bytes, to: &writer)
+            case .redirectToHTTPS: writeRedirect(exchange, client, nil, in: bytes, to: &writer)
+            case .respond(let route): writeFixedAnswer(exchange, route, to: &writer)
+            case .denied, .none, .badPath: break
             }
             if !writer.isOverfull {
                 pool.commit(writer.count, to: block)
@@ -129,15 +134,7 @@ extension EdgeLoop where World: ~Copyable {
         to writer: inout ByteWriter
     ) {
         let service = settings.services[target.service]
-        let listener = Int(clients[client].listener)
-        let facts = exchanges[exchange].facts
-        let origin = RequestOrigin(
-            address: addressText.fill { facts.remote.write(to: &$0) }, port: exchanges[exchange].facts.remotePort,
-            isSecure: clients[client].has(.isSecure),
-            serverPort: settings.listeners[listener].port,
-            authority: settings.authorities[listener],
-            requestID: idText.fill { facts.id.write(to: &$0) },
-            isTrusted: isTrustedPeer)
+        let origin = origin(exchange, client)
         var forwarding = RequestForwarding()
         forwarding.strippedBytes = target.strippedBytes
         forwarding.toOwnWorker = service.isOurs
@@ -157,19 +154,72 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
     }
 
+    /// Who sent the request, through which door.
+    @_lifetime(immortal)
+    private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
+        let facts = exchanges[exchange].facts
+        let listener = Int(clients[client].listener)
+        return RequestOrigin(
+            address: addressText.fill { facts.remote.write(to: &$0) }, port: facts.remotePort,
+            isSecure: clients[client].has(.isSecure),
+            serverPort: settings.listeners[listener].port,
+            authority: settings.authorities[listener],
+            requestID: idText.fill { facts.id.write(to: &$0) }, isTrusted: isTrustedPeer)
+    }
+
+    /// Writes a redirect, whole, as what is sent for this request.
+    ///
+    /// - Parameter route: whose template it is; nil for the listener's own, to https.
+    private mutating func writeRedirect(
+        _ exchange: Int, _ client: Int, _ route: Int?, in bytes: Span<UInt8>,
+        to writer: inout ByteWriter
+    ) {
+        let start = writer.count
+        let status = route.map { settings.statuses[$0] } ?? 308
+        exchanges[exchange].result.status = status
+        writer.write(
+            redirect: localResponse(exchange, status: status),
+            to: route == nil ? settings.httpsLocation[0] : settings.locations[route!],
+            of: requestHead, from: bytes, origin: origin(exchange, client), date: date.bytes)
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// Writes a route's fixed answer, whole.
+    private mutating func writeFixedAnswer(
+        _ exchange: Int, _ route: Int, to writer: inout ByteWriter
+    ) {
+        let start = writer.count
+        let body = settings.bodies[route]
+        exchanges[exchange].result.status = settings.statuses[route]
+        let facts = exchanges[exchange].facts
+        writer.write(
+            fixed: localResponse(exchange, status: settings.statuses[route]),
+            bodyBytes: body.count, edits: settings.fixedFields[route],
+            marks: ResponseMarks(
+                requestID: idText.fill { facts.id.write(to: &$0) }, date: date.bytes))
+        let hasBody =
+            !exchanges[exchange].has(.isHead) && settings.statuses[route] != 204
+            && settings.statuses[route] != 304
+        if hasBody {
+            writer.write(body)
+            exchanges[exchange].result.responseBytes = UInt64(body.count)
+        }
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// The head's own part of an answer the proxy makes; a connection with an unread body ends with it.
+    private mutating func localResponse(_ exchange: Int, status: UInt16) -> LocalResponse {
+        if !exchanges[exchange].has(.requestReceived) { exchanges[exchange].clear(.keepsClient) }
+        return LocalResponse(
+            status: status, keepsAlive: exchanges[exchange].has(.keepsClient),
+            clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11)
+    }
+
     /// Does what the route says.
     private mutating func carryOut(_ decision: RouteDecision, _ exchange: Int) {
         switch decision {
-        case .forward(let target): forward(exchange, target)
-        case .redirect(let route):
-            exchanges[exchange].state.answerDirectly()
-            redirect(exchange, route)
-        case .redirectToHTTPS:
-            exchanges[exchange].state.answerDirectly()
-            redirectToHTTPS(exchange)
-        case .respond(let route):
-            exchanges[exchange].state.answerDirectly()
-            respond(exchange, route)
+        case .forward: forward(exchange)
+        case .redirect, .redirectToHTTPS, .respond: sendPrepared(exchange)
         case .denied: fail(exchange, .httpRequestDenied)
         case .none: fail(exchange, .destinationNotFound)
         case .badPath: fail(exchange, .httpRequestError)

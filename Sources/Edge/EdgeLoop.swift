@@ -50,6 +50,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     let framing = TextScratch(capacity: 32)
     var dateSecond: UInt64 = 0
     /// The name of the endpoint being written about, and what it said its app raised.
+    let plainText = TextScratch(capacity: 16384)
     let serverNameText = TextScratch(capacity: 256)
     let exceptionText = TextScratch(capacity: 8192)
     var endpointNames: EndpointNames
@@ -113,9 +114,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     mutating func run() {
         isAccepting = true
         setListening(true)
-        tell("ready")
+        tell(["event": "ready"])
         while turn() {}
-        tell("drained")
+        tell(["event": "drained"])
     }
 
     /// One turn: waits once, reads the clock once, deals with every event, goes on with what is left, fires timers.
@@ -149,6 +150,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         if ready.count > 0 { return 0 }
         var deadline = min(min(acceptingResumesAt, looksAt), min(drainDeadline, starvedUntil))
         if let due = journal.dueAt { deadline = min(deadline, due) }
+        if let due = balancer.nextDeadline { deadline = min(deadline, due) }
         if let wait = timers.wait(now: now) { deadline = min(deadline, now + wait) }
         guard deadline != TimerWheel.never else { return nil }
         return deadline > now ? deadline - now : 0

@@ -1,4 +1,4 @@
-public import Board
+import Board
 import Configuration
 import HTTP
 import Linux
@@ -49,10 +49,9 @@ extension RoleSheet {
 
 /// Puts the edge together from what its role sheet names.
 private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
-    let configuration = try EffectiveConfiguration(
-        lines: String(
-            decoding: Descriptor(owning: sheet.descriptor("configuration")).readAll(),
-            as: UTF8.self))
+    let lines = try Descriptor(owning: sheet.descriptor("configuration")).readAll()
+    guard let configuration = EffectiveConfiguration(lines: String(decoding: lines, as: UTF8.self))
+    else { throw RoleSheetError(name: "readable configuration") }
     // Before anything of the network is touched; what root alone may open has been inherited.
     try dropPrivileges(sheet)
     let identity = EdgeIdentity(
@@ -66,7 +65,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         SharedRegion(mapping: sheet.descriptor("rings"), access: .readWrite))
     let readers = try SleepingReaders(
         SharedRegion(mapping: sheet.descriptor("readers"), access: .readWrite))
-    let keys = try Board.TicketKeys(
+    let keys = try TicketKeys(
         SharedRegion(mapping: sheet.descriptor("keys"), access: .readOnly))
 
     let (sockets, descriptors) = try boundListeners(sheet)
@@ -76,7 +75,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
     let capacities = EdgeCapacities(FrontOptions(configuration))
     let wakers = (0..<edgeSlotsMax).map { sheet.descriptorIfGiven("wake.\($0)") }
     let server = try serverContext(sheet, TLSOptions(configuration), keys)
-    var network = try KernelNetwork(
+    let network = try KernelNetwork(
         listeners: descriptors, wakers: wakers, server: server,
         upstreams: upstreamContexts(ServiceOptions.all(configuration)),
         streamsMax: capacities.clients + capacities.upstreams,
@@ -92,9 +91,9 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         hostWakers: sheet.names(after: "fd.reader_wake.").indices.map {
             sheet.descriptorIfGiven("reader_wake.\($0)")
         },
-        access: AccessLogBuffer(format: logs.format == .json ? .json : .combined),
+        access: AccessLogBuffer(format: logs.format == .json ? RequestLine.Format.json : .combined),
         accessFile: sheet.descriptorIfGiven("access"),
-        errorFile: sheet.descriptorIfGiven("errors"), level: EventLevel(logs.level),
+        errorFile: sheet.descriptorIfGiven("errors"), level: eventLevel(logs.level),
         counters: counters)
     let services = ServiceOptions.all(configuration)
     let seed = try randomWords()
@@ -107,6 +106,15 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         counters: counters, journal: journal, balancer: balancer, capacities: capacities,
         orders: Orders(control, wake: wakers[identity.slot], drain: FrontOptions(configuration)),
         seed: seed)
+}
+
+private func eventLevel(_ level: LogOptions.Level) -> EventLevel {
+    switch level {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    }
 }
 
 private func dropPrivileges(_ sheet: RoleSheet) throws {
@@ -145,7 +153,7 @@ private func randomWords() throws(SystemError) -> (UInt64, UInt64) {
 
 /// The context of the TLS listeners, with the ticket keys that all edges share; nil without any.
 private func serverContext(
-    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: Board.TicketKeys
+    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: TicketKeys
 ) throws -> TLSContext? {
     guard let file = sheet.takeDescriptor("certificates") else { return nil }
     var bundle = try CertificateBundle(decoding: file.readAll())
@@ -154,17 +162,13 @@ private func serverContext(
     let cache = TicketKeyCache(keys)
     return try TLSContext(
         certificates: bundle.certificates,
-        settings: TLSServerSettings(
-            profile: TLSProfile(rawValue: options.profile.rawValue) ?? .intermediate,
-            minimum: options.minimum.map { $0 == .tls13 ? .tls13 : .tls12 },
-            sessionTickets: options.givesSessionTickets),
-        ticketKeys: { cache.current })
+        settings: TLSServerSettings(options), ticketKeys: { cache.current })
 }
 
 /// A context for each upstream that speaks TLS, in the order of services and their upstreams; nil for the others.
 private func upstreamContexts(_ services: [ServiceOptions]) throws -> [TLSUpstream?] {
     try services.flatMap(\.upstreams).map { upstream in
-        guard upstream.url.scheme == .https else { return nil }
+        guard upstream.url.usesTLS else { return nil }
         let trust: TLSTrust
         if !upstream.verifies {
             trust = .anyone
@@ -175,36 +179,33 @@ private func upstreamContexts(_ services: [ServiceOptions]) throws -> [TLSUpstre
         }
         return TLSUpstream(
             try TLSClientContext(trust: trust),
-            serverName: upstream.serverName ?? upstream.url.hostName)
+            serverName: upstream.serverName ?? hostName(upstream.url))
+    }
+}
+
+private func hostName(_ url: UpstreamURL) -> String {
+    switch url.place {
+    case .address(let address, _): address.description
+    case .name(let name, _): name
+    case .socket: "localhost"
     }
 }
 
 /// The ticket keys of the moment, read again only after a rotation.
 private final class TicketKeyCache {
-    private let shared: Board.TicketKeys
+    private let shared: TicketKeys
     private var sequence: UInt64 = .max
-    private var keys: TLS.TicketKeys?
+    private var keys: TicketKeySet?
 
-    init(_ shared: Board.TicketKeys) { self.shared = shared }
+    init(_ shared: TicketKeys) { self.shared = shared }
 
-    var current: TLS.TicketKeys {
+    var current: TicketKeySet {
         if let keys, shared.sequence == sequence { return keys }
         var bytes = InlineArray<240, UInt8>(repeating: 0)
         var span = bytes.mutableSpan
         sequence = shared.copyKeys(into: &span)
-        let fresh = TLS.TicketKeys(
-            previous: Self.key(bytes, 2), current: Self.key(bytes, 1), next: Self.key(bytes, 0))
+        let fresh = TicketKeySet(bytes: bytes.span)
         keys = fresh
         return fresh
-    }
-
-    private static func key(_ bytes: InlineArray<240, UInt8>, _ number: Int) -> TicketKey {
-        var words = InlineArray<10, UInt64>(repeating: 0)
-        for word in 0..<10 {
-            for byte in 0..<8 {
-                words[word] |= UInt64(bytes[number * 80 + word * 8 + byte]) << UInt64(8 * byte)
-            }
-        }
-        return TicketKey(words: words)
     }
 }

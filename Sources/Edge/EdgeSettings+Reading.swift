@@ -65,6 +65,34 @@ extension EdgeSettings {
             _ = responseEdits.insert(
                 FieldEdits(setting: route.setResponseHeaders, removing: route.removeResponseHeaders))
         }
+        fixedFields = SlotTable(capacity: routes.count + 1)
+        var locations: [[UInt8]] = []
+        var bodies: [[UInt8]] = []
+        var statuses: [UInt16] = []
+        for route in routes {
+            switch route.action {
+            case .forward:
+                locations.append([])
+                bodies.append([])
+                statuses.append(0)
+                _ = fixedFields.insert(FieldEdits())
+            case .redirect(let template, let status):
+                locations.append(Array(template.description.utf8))
+                bodies.append([])
+                statuses.append(UInt16(status))
+                _ = fixedFields.insert(FieldEdits())
+            case .respond(let status, let body, let headers):
+                locations.append([])
+                bodies.append(Array(body.utf8))
+                statuses.append(UInt16(status))
+                _ = fixedFields.insert(FieldEdits(setting: headers, removing: []))
+            }
+        }
+        self.locations = TextTable(locations)
+        self.bodies = TextTable(bodies)
+        self.statuses = FixedArray(count: max(statuses.count, 1)) {
+            $0 < statuses.count ? statuses[$0] : 0
+        }
         // What no route takes is answered by the proxy itself, with nothing set or removed.
         _ = requestEdits.insert(FieldEdits())
         _ = responseEdits.insert(FieldEdits())

@@ -59,6 +59,7 @@ struct EdgeSettings: ~Copyable {
     /// What each route redirects to, or answers; empty for others.
     let locations: TextTable
     let bodies: TextTable
+    let fixedFields: SlotTable<FieldEdits>
     /// Statuses of redirects and fixed answers.
     let statuses: FixedArray<UInt16>
     /// `https://{host}…{target}` on the first https listener's port.

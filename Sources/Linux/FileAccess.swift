@@ -40,7 +40,7 @@ extension Descriptor {
     /// Writes as much as the other end takes at once, for logs that must not hold the writer up.
     ///
     /// False when bytes are left over: a pipe is full, or the disk is.
-    package static func writeNow(_ bytes: [UInt8], to number: Int32) -> Bool {
+    package static func writeNow(_ bytes: Span<UInt8>, to number: Int32) -> Bool {
         var done = 0
         while done < bytes.count {
             var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
@@ -162,6 +162,13 @@ package enum FileSystem {
     package static func remove(_ path: String) throws(SystemError) {
         guard unsafe unlink(path) == 0 || clinux_errno() == ENOENT else {
             throw SystemError("unlink")
+        }
+    }
+
+    /// Removes an empty folder; one that is not there is no error.
+    package static func removeFolder(_ path: String) throws(SystemError) {
+        guard unsafe rmdir(path) == 0 || clinux_errno() == ENOENT else {
+            throw SystemError("rmdir")
         }
     }
 

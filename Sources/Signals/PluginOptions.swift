@@ -16,6 +16,23 @@ public struct PluginOptions: Sendable, Equatable {
     public var queueLength: Int
     public var whenFull: WhenFull
 
+    package init(
+        name: String, command: [String], events: SignalSet = .all, filter: String? = nil,
+        queueLength: Int = 4096, whenFull: WhenFull = .newest
+    ) {
+        self.name = name
+        self.command = command
+        self.events = events
+        self.filter = filter
+        self.queueLength = queueLength
+        self.whenFull = whenFull
+    }
+
+    /// What any of these plug-ins listens to, for `SignalRings.setListened`.
+    package static func listened(_ plugins: [PluginOptions]) -> SignalSet {
+        plugins.reduce(SignalSet()) { $0.union($1.events) }
+    }
+
     /// Reads every plug-in, in the order of the file.
     package static func all(_ configuration: EffectiveConfiguration) -> [PluginOptions] {
         configuration.names("plugins[]").map { PluginOptions(configuration, plugin: $0) }

@@ -64,9 +64,9 @@ private func socketReceive(
 ) -> Int32 {
     let state = unsafe BIO_get_data(bio).assumingMemoryBound(to: SocketState.self)
     unsafe BIO_clear_flags(bio, SocketState.retryFlags)
-    var received = unsafe recv(state.pointee.descriptor, buffer, size, 0)
+    var received = unsafe copenssl_receive(state.pointee.descriptor, buffer, size)
     while received < 0, copenssl_errno() == EINTR {
-        received = unsafe recv(state.pointee.descriptor, buffer, size, 0)
+        received = unsafe copenssl_receive(state.pointee.descriptor, buffer, size)
     }
     unsafe state.pointee.mayHoldMore = received == size
     if received > 0 {
@@ -94,10 +94,9 @@ private func socketSend(
 ) -> Int32 {
     let state = unsafe BIO_get_data(bio).assumingMemoryBound(to: SocketState.self)
     unsafe BIO_clear_flags(bio, SocketState.retryFlags)
-    let flags = Int32(MSG_NOSIGNAL)
-    var sent = unsafe send(state.pointee.descriptor, buffer, size, flags)
+    var sent = unsafe copenssl_send(state.pointee.descriptor, buffer, size)
     while sent < 0, copenssl_errno() == EINTR {
-        sent = unsafe send(state.pointee.descriptor, buffer, size, flags)
+        sent = unsafe copenssl_send(state.pointee.descriptor, buffer, size)
     }
     if sent >= 0 {
         unsafe state.pointee.bytesSent += UInt64(sent)

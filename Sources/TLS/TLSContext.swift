@@ -45,7 +45,7 @@ package struct TLSContextError: Error, Equatable, Sendable, CustomStringConverti
 public final class TLSContext {
     private let sets: [ContextHandle]
     private let names: ServerNames
-    private let ticketKeys: (() -> TicketKeys)?
+    private let ticketKeys: (() -> TicketKeySet)?
     private let applicationProtocols: [UInt8]
     private let scratch = WriteScratch()
 
@@ -66,7 +66,7 @@ public final class TLSContext {
     /// - Throws: for the first certificate that cannot serve.
     package init(
         certificates: [TLSCertificate], settings: TLSServerSettings,
-        ticketKeys: (() -> TicketKeys)? = nil
+        ticketKeys: (() -> TicketKeySet)? = nil
     ) throws(TLSContextError) {
         let plan = try CertificatePlan(certificates)
         var sets: [ContextHandle] = []
@@ -115,7 +115,7 @@ public final class TLSContext {
         return unsafe sets[index].pointer
     }
 
-    fileprivate var currentKeys: TicketKeys? { ticketKeys?() }
+    fileprivate var currentKeys: TicketKeySet? { ticketKeys?() }
 
     /// Our first protocol that the client lists too, as a place in our own list (RFC 7301 section
     /// 3.2).
@@ -239,9 +239,9 @@ private func start(
 ) -> Bool {
     unsafe withUnsafeBytes(of: key.words) { bytes in
         let start = unsafe bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
-        guard unsafe copenssl_hmac_sha256_init(mac, start + 48, 32) == 1 else { return false }
+        guard unsafe copenssl_hmac_sha256_init(mac, start + 16, 32) == 1 else { return false }
         return unsafe EVP_CipherInit_ex(
-            cipher, EVP_aes_256_cbc(), nil, start + 16, vector, isSealing ? 1 : 0) == 1
+            cipher, EVP_aes_256_cbc(), nil, start + 48, vector, isSealing ? 1 : 0) == 1
     }
 }
 

@@ -114,3 +114,25 @@ package struct TLSServerSettings: Sendable {
         self.applicationProtocols = applicationProtocols
     }
 }
+
+extension TLSServerSettings {
+    /// As `tls:` says it.
+    package init(_ options: TLSOptions) {
+        let profile: TLSProfile =
+            switch options.profile {
+            case .modern: .modern
+            case .intermediate: .intermediate
+            case .old: .old
+            }
+        let minimum: TLSVersion? =
+            switch options.minimum {
+            case nil: nil
+            case .tls10: .tls10
+            case .tls11: .tls11
+            case .tls12: .tls12
+            case .tls13: .tls13
+            }
+        self.init(
+            profile: profile, minimum: minimum, sessionTickets: options.givesSessionTickets)
+    }
+}

@@ -48,7 +48,7 @@ import Testing
         let filler = [UInt8](repeating: 0, count: 4096)
         var filled = 0
         while true {
-            let count = unsafe send(connection.wire.server, filler, 4096, 0)
+            let count = unsafe copenssl_send(connection.wire.server, filler, 4096)
             guard count > 0 else { break }
             filled += count
         }
@@ -78,16 +78,16 @@ import Testing
         #expect(result == (.done, .done))
     }
 
-    @Test func `a ClientHello with any one bit changed does no harm`() {
+    @Test func `a ClientHello with a bit changed in any byte does no harm`() {
         let wire = Wire()
         var client = TunedClient(protocols: ["http/1.1"], serverName: "a").connect(wire.client)
         #expect(client.handshake() == .wantsRead)
         let hello = take(wire.server)
         let context = Fixtures.context()
         var failures = 0
-        for bit in 0..<(hello.count * 8) {
+        for position in hello.indices {
             var changed = hello
-            changed[bit / 8] ^= 1 << UInt8(bit % 8)
+            changed[position] ^= 1 << UInt8(position % 8)
             let other = Wire()
             var server = context.accept(other.server)
             give(changed, to: other.client)
@@ -95,8 +95,8 @@ import Testing
             #expect(result != .done && result != .closed)
             if result.failure != nil { failures += 1 }
         }
-        #expect(failures > 100)
-        #expect(failures < hello.count * 8)
+        #expect(failures > 20)
+        #expect(failures < hello.count)
     }
 
     @Test func `the profiles set the lowest version`() {

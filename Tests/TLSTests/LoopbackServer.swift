@@ -1,35 +1,20 @@
 import Glibc
+import Linux
 
 @testable import TLS
 
 /// A TLS server on a free port of 127.0.0.1 that serves one connection at a time, for real clients.
 final class LoopbackServer {
-    private let listener: Int32
+    private let listener: ListeningSocket
     let port: UInt16
 
     /// No client takes longer than this to do its next step, in milliseconds.
-    private static let patience: Int32 = 10_000
+    private static let patience: Int32 = 30_000
 
-    init() {
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let number = listener
-        let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
-                guard unsafe bind(number, raw, size) == 0, listen(number, 8) == 0 else {
-                    return Int32(-1)
-                }
-                return unsafe getsockname(number, raw, &size)
-            }
-        }
-        precondition(status == 0, "no free port")
-        port = UInt16(bigEndian: address.sin_port)
+    init() throws {
+        listener = try ListeningSocket(tcp: SocketAddress(address: "127.0.0.1", port: 0)!)
+        port = listener.address.port!
     }
-
-    deinit { close(listener) }
 
     /// What one connection came to.
     struct Served: Equatable {
@@ -42,11 +27,10 @@ final class LoopbackServer {
     func serveOne(_ context: TLSContext, answer: String = "HTTP/1.0 200 OK\r\n\r\nhello\n")
         -> Served?
     {
-        guard wait(listener, for: Int32(POLLIN)) else { return nil }
-        let connection = accept(listener, nil, nil)
-        guard connection >= 0 else { return nil }
-        _ = fcntl(connection, F_SETFL, O_NONBLOCK)
-        defer { close(connection) }
+        guard wait(listener.number, for: Int32(POLLIN)), let owner = try? listener.accept() else {
+            return nil
+        }
+        let connection = owner.number
         var session = context.accept(connection)
         var served = Served(handshake: session.handshake())
         while !served.handshake.isFinal {
@@ -67,6 +51,7 @@ final class LoopbackServer {
         // The client has read everything once it closes too.
         _ = Glibc.shutdown(connection, Int32(SHUT_WR))
         while wait(connection, for: Int32(POLLIN)), !take(connection).isEmpty {}
+        _ = consume owner
         return served
     }
 

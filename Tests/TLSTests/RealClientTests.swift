@@ -4,7 +4,7 @@ import Testing
 
 /// The same claims, made by `openssl s_client`, `curl` and Python.
 @Suite(.serialized) struct RealClientTests {
-    let keys = TicketKeys(
+    let keys = TicketKeySet(
         previous: TicketKey.random()!, current: TicketKey.random()!, next: TicketKey.random()!)
 
     func context(_ settings: TLSServerSettings = TLSServerSettings()) -> TLSContext {
@@ -17,7 +17,7 @@ import Testing
     {
         let folder = try TemporaryFolder()
         let root = try folder.write(Fixtures.root.certificate, "root.pem")
-        let server = LoopbackServer()
+        let server = try LoopbackServer()
         for (round, option) in ["-sess_out", "-sess_in", "-sess_in"].enumerated() {
             let child = try start(
                 [
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func `s_client's wishes are refused for the right reason`() throws {
-        let server = LoopbackServer()
+        let server = try LoopbackServer()
         let cases: [([String], TLSFailure.Reason, String)] = [
             (["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], .unsupportedVersion, "protocol version"),
             (["-tls1_2", "-cipher", "AES128-SHA"], .noSharedCipher, "handshake failure"),
@@ -64,7 +64,7 @@ import Testing
     func `curl trusts the root and gets its page`(arguments: [String], line: String) throws {
         let folder = try TemporaryFolder()
         let root = try folder.write(Fixtures.root.certificate, "root.pem")
-        let server = LoopbackServer()
+        let server = try LoopbackServer()
         let child = try start(
             ["curl", "-sS", "--cacert", root, "https://127.0.0.1:\(server.port)/"] + arguments)
         let served = server.serveOne(context())
@@ -77,7 +77,7 @@ import Testing
     @Test func `curl refuses another root, and the server hears why`() throws {
         let folder = try TemporaryFolder()
         let root = try folder.write(Fixtures.otherRoot.certificate, "root.pem")
-        let server = LoopbackServer()
+        let server = try LoopbackServer()
         let child = try start(
             [
                 "curl", "-sS", "--tls-max", "1.2", "--cacert", root,
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func `plain HTTP on the TLS port is recognised`() throws {
-        let server = LoopbackServer()
+        let server = try LoopbackServer()
         let child = try start(["curl", "-sS", "http://127.0.0.1:\(server.port)/"])
         let served = server.serveOne(context())
         _ = child.finish()

@@ -177,7 +177,7 @@ import Testing
     @Test func `close_notify waits for room`() {
         var connection = connected()
         var filled = 0
-        while unsafe send(connection.wire.server, "x", 1, 0) == 1 { filled += 1 }
+        while unsafe copenssl_send(connection.wire.server, "x", 1) == 1 { filled += 1 }
         #expect(connection.server.shutdown() == .wantsWrite)
         while filled > 0 { filled -= take(connection.wire.client, limit: filled).count }
         #expect(connection.server.shutdown() == .sent)

@@ -4,12 +4,12 @@ import Testing
 @testable import TLS
 
 @Suite struct TicketTests {
-    let first = TicketKeys(
+    let first = TicketKeySet(
         previous: TicketKey.random()!, current: TicketKey.random()!, next: TicketKey.random()!)
 
     /// The keys after one rotation.
-    func rotated(_ keys: TicketKeys) -> TicketKeys {
-        TicketKeys(previous: keys.current, current: keys.next, next: TicketKey.random()!)
+    func rotated(_ keys: TicketKeySet) -> TicketKeySet {
+        TicketKeySet(previous: keys.current, current: keys.next, next: TicketKey.random()!)
     }
 
     /// One connection; true when it took an earlier session up.
@@ -23,7 +23,7 @@ import Testing
         return isResumed
     }
 
-    func context(_ keys: TicketKeys, tickets: Bool = true) -> TLSContext {
+    func context(_ keys: TicketKeySet, tickets: Bool = true) -> TLSContext {
         Fixtures.context(
             [Fixtures.certificate(), Fixtures.certificate(Fixtures.leaf(["a.test"]))],
             TLSServerSettings(sessionTickets: tickets), keys: { keys })
@@ -105,7 +105,16 @@ import Testing
     }
 
     @Test func `keys are 80 bytes and differ`() {
-        #expect(MemoryLayout<TicketKey>.size == 8 * TicketKey.wordCount)
+        #expect(MemoryLayout<TicketKey>.size == TicketKey.byteCount)
         #expect(first.current.words[0] != first.next.words[0])
+    }
+
+    @Test func `keys come as bytes: next, current, previous`() {
+        let bytes = (0..<240).map { UInt8($0) }
+        let keys = TicketKeySet(bytes: bytes.span)
+        #expect(keys.next.words[0] == 0x0706_0504_0302_0100)
+        #expect(keys.next.words[9] == 0x4f4e_4d4c_4b4a_4948)
+        #expect(keys.current.words[0] == 0x5756_5554_5352_5150)
+        #expect(keys.previous.words[9] == 0xefee_edec_ebea_e9e8)
     }
 }

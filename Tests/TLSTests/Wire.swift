@@ -34,12 +34,12 @@ final class Wire {
 /// Takes what is there off a socket, at most `limit` bytes.
 func take(_ descriptor: Int32, limit: Int = 65536) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: limit)
-    let count = unsafe recv(descriptor, &bytes, limit, Int32(MSG_DONTWAIT))
+    let count = unsafe copenssl_receive(descriptor, &bytes, limit)
     return count > 0 ? Array(bytes[..<count]) : []
 }
 
 /// Puts bytes on a socket that has room for them.
 func give(_ bytes: [UInt8], to descriptor: Int32) {
-    let count = unsafe send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    let count = unsafe copenssl_send(descriptor, bytes, bytes.count)
     precondition(count == bytes.count, "the socket is full")
 }
