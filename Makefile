@@ -10,7 +10,7 @@ BENCH_PACKAGES := python3 python3-venv python3-dev gcc openssl strace valgrind \
                   nginx haproxy wrk nghttp2-client uwsgi-core uwsgi-plugin-python3
 
 # Scenario files, in the order of the parts they try. A part that is not in the binary yet is not in this list yet.
-SCENARIOS :=
+SCENARIOS := $(addprefix Tests/Scenarios/test_, harness.py configuration.py)
 
 PYTEST := .venv/bin/python -m pytest
 CONF   ?= conf/demo.yaml

@@ -56,7 +56,7 @@ ERRORS = {
     "an alias": (LISTEN + "services: { a: &x { demo: true }, b: *x }\n", None, ["alias"]),
     "a merge key": (LISTEN + "services: { a: { <<: { demo: true } } }\n", None, ["merge"]),
     "a tag": (LISTEN + "services: { a: { demo: !!bool true } }\n", None, ["tag"]),
-    "yes": (LISTEN + "services: { a: { demo: yes } }\n", "2:23", ["true"]),
+    "yes": (LISTEN + "services: { a: { demo: yes } }\n", "2:24", ["true"]),
     "off": (GOOD + "tls: { dev_ca: off }\n", "3:16", ["false"]),
     "no unit": (GOOD + "timeout: { header: 10 }\n", "3:20", ["10s"]),
     "a bad unit": (GOOD + "timeout: { header: 10sec }\n", "3:20", ["10s"]),
@@ -81,7 +81,6 @@ ERRORS = {
     "a bad network": (GOOD + "trusted_proxies: [10.0.0.0/33]\n", "3:19", ["10.0.0.0/33"]),
     "a key of a later version": (LISTEN + "services: { a: { demo: true, recycle: { requests: 10 } } }\n", None, ["known, not in this version"]),
     "a socket path too long": (GOOD + f"admin: {{ socket: /tmp/{'x' * 120}.sock }}\n", "3:18", ["107"]),
-    "several services without routes": (LISTEN + "services: { a: { demo: true }, b: { demo: true } }\n", None, ["routes"]),
     "a signal nobody raises": (GOOD + "plugins: [{ name: a, command: [cat], events: [request_finishd] }]\n", None, ["request_finished"]),
     "a filter that cannot be read": (
         GOOD + "plugins: [{ name: a, command: [cat], filter: 'status >' }]\n", "3:46", ["filter"]),
@@ -113,6 +112,12 @@ def test_a_service_no_route_reaches_is_a_warning(folder):
     done = check(folder, LISTEN + "services: { a: { demo: true }, lonely: { demo: true } }\nroutes: [{ to: a }]\n")
     assert done.returncode == 0
     assert "warning" in done.stderr and "lonely" in done.stderr
+
+
+def test_several_services_without_routes_are_warned_of(folder):
+    done = check(folder, LISTEN + "services: { a: { demo: true }, b: { demo: true } }\n")
+    assert done.returncode == 0
+    assert done.stderr.count("warning: services.") == 2
 
 
 def test_variables_are_filled_in(folder):

@@ -151,6 +151,13 @@ def test_an_error_log_nobody_reads_holds_no_request(start_proxy, folder):
     assert proxy.get("/worker").status == 200
 
 
+def test_the_level_of_the_error_log(start_proxy, folder):
+    proxy = start_proxy("logs: { error: { path: error.json, level: error } }\n" + DEMO, ready=False)
+    until(lambda: proxy.urls_by_status(), "its listeners")
+    assert proxy.get("/worker").status == 200
+    assert '"level":"info"' not in (folder / "error.json").read_text()
+
+
 def test_lines_of_the_apps_own_go_to_the_error_log_with_its_name(start_proxy, folder):
     program = folder / "loud.py"
     program.write_text(

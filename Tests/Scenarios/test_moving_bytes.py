@@ -96,6 +96,17 @@ def test_a_buffered_request_reaches_the_worker_only_when_it_is_whole(start_proxy
     until(lambda: not spool_files(proxy), "the end of the spool file")
 
 
+def test_a_client_that_expects_is_told_to_go_on_by_the_proxy_that_buffers(start_proxy, serve):
+    server = serve()
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'], buffer: request }} }}")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=5, expect="100-continue"))
+        assert client.read_head().status == 100
+        client.send(b"hello")
+        assert client.response().text == "ok"
+    assert server.requests[0].body == b"hello" and server.requests[0].get("expect") is None
+
+
 def spool_files(proxy):
     spool = str(proxy.folder / "spool")
     return [target for edge in proxy.edges() for target in processes.descriptors(edge["pid"])

@@ -151,6 +151,32 @@ def test_workers_connections_and_configs_are_told(start_proxy, folder):
     tap.wait("config_rejected")
 
 
+def test_handshakes_and_upstreams_are_told(start_proxy, serve, authority, folder):
+    certificate, key = authority.certificate("localhost")
+    tap, bad = Tap(folder), serve(closing_at_once)
+    good = serve()
+    proxy = start_proxy(f"""
+        listen: ["https://127.0.0.1:0"]
+        tls: {{ certificates: [{{ certificate: {certificate}, key: {key} }}] }}
+        services:
+          web:
+            upstreams: ["{bad.url}", "{good.url}"]
+            health: {{ passive: {{ failures: 2, window: 10s, pause: 60s }} }}
+        plugins: [{tap.line}]
+    """)
+    for _ in range(6):
+        with proxy.client(tls=authority.client_context()) as client:
+            client.exchange(request())
+    finished = tap.wait("tls_handshake_finished", 6)[0]["data"]
+    assert finished["sni"] == "localhost" and finished["resumed"] is False
+    with proxy.client() as client:
+        client.send(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
+        client.read_to_end()
+    tap.wait("tls_handshake_failed")
+    down = tap.wait("upstream_down")[0]
+    assert down["sender"] == "web" and down["data"]["endpoint"] == f"127.0.0.1:{bad.port}"
+
+
 def test_events_and_filter_choose(start_proxy, folder):
     tap = Tap(folder, events="[request_finished]", filter='"status >= 400"')
     proxy = start_proxy(DEMO + f"plugins: [{tap.line}]")

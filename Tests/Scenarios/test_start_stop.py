@@ -197,6 +197,33 @@ def test_nobody_answers(folder, command):
     assert f"no proxy answers on {folder}/admin.sock; is it running? proxy --conf FILE" in done.stderr
 
 
+def test_one_listener_for_both_families(start_proxy):
+    proxy = start_proxy('listen: ["http://*:0"]\n' + DEMO)
+    port = int(proxy.urls[0].rsplit(":", 1)[1].strip("/"))
+    for host, remote in (("127.0.0.1", "127.0.0.1"), ("::1", "::1")):
+        with Client((host, port)) as client:
+            assert client.exchange(request("/worker")).json["remote"] == remote
+
+
+def test_a_listening_socket_that_the_edges_share(start_proxy):
+    proxy = start_proxy('listen: [{ url: "http://127.0.0.1:0", reuse_port: false, backlog: 16 }]\n' + DEMO)
+    for _ in range(20):
+        assert proxy.get("/worker").status == 200
+    proxy.reload()
+    assert proxy.get("/worker").status == 200
+
+
+def test_a_worker_that_is_never_ready_does_not_hold_up_the_start(start_proxy):
+    proxy = start_proxy("""
+        services:
+          demo: { demo: true, workers: 1 }
+          never: { command: [sleep, "1000"], workers: 1, timeout: { start: 200ms }, queue: { length: 10, wait: 300ms } }
+        routes: [{ path: /never/, to: never }, { to: demo }]
+    """)
+    assert proxy.get("/worker").status == 200
+    assert proxy.get("/never/").status == 503
+
+
 def test_stop_by_the_control_socket_answers_when_drained(start_proxy):
     proxy = start_proxy(DEMO)
     done = run_proxy("stop", "--conf", proxy.configuration)
