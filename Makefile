@@ -23,7 +23,7 @@ run: release
 	exec .build/release/proxy --conf $(CONF)
 
 test: .venv release units
-	$(PYTEST) --numprocesses 2 --dist loadfile Tests/Tidy Tests/AppHost $(SCENARIOS)
+	$(PYTEST) --numprocesses 2 --dist worksteal Tests/Tidy Tests/AppHost $(SCENARIOS)
 
 bench: release
 	@setup/debian-packages $(BENCH_PACKAGES)
@@ -39,7 +39,7 @@ units: build-packages
 	swift test --parallel
 
 scenarios: .venv release
-	$(PYTEST) --numprocesses 2 --dist loadfile $(SCENARIOS)
+	$(PYTEST) --numprocesses 2 --dist worksteal $(SCENARIOS)
 
 tidy: .venv
 	$(PYTEST) Tests/Tidy

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import processes
+from harness import leaks, processes
 from harness.certificates import Authority
 from harness.proxy_process import BINARY, Proxy
 from harness.scripted_server import ScriptedServer, answering
-from harness.wire import until
 
 
-def pytest_sessionstart(session):
+@pytest.fixture(scope="session", autouse=True)
+def binary():
+    assert os.access(BINARY, os.X_OK), f"{BINARY} is not there: make release"
     processes.adopt_orphans()
-
-
-def pytest_configure(config):
-    if not os.access(BINARY, os.X_OK):
-        raise pytest.UsageError(f"{BINARY} is not there: make release")
+    return BINARY
 
 
 def new_folder():
@@ -44,40 +41,13 @@ def module_folder():
     shutil.rmtree(made)
 
 
-def reap_orphans(known):
-    """Reaps the zombies that came to this process by adoption; never those that `subprocess` waits for."""
-    for process in processes.all_processes().values():
-        if process.parent == os.getpid() and process.state == "Z" and process.pid not in known:
-            os.waitpid(process.pid, os.WNOHANG)
-
-
-# Proxies that run, those of a whole file among them.
-RUNNING = set()
-
-
-def left_behind():
-    reap_orphans(RUNNING)
-    expected = {process.pid for pid in RUNNING for process in processes.descendants(pid)} | RUNNING
-    return [process for process in processes.descendants(os.getpid()) if process.pid not in expected]
-
-
-def check_nothing_is_left():
-    try:
-        until(lambda: not left_behind(), "the end of every child", seconds=5)
-    except AssertionError:
-        left = left_behind()
-        for process in left:
-            os.kill(process.pid, 9)
-        raise AssertionError(f"processes left behind: {left}") from None
-
-
 def starter(folder, made):
     def start(config, ready=True, **options):
         place = folder if not made else folder / f"proxy-{len(made)}"
         place.mkdir(exist_ok=True)
         proxy = Proxy(place, config, **options)
         made.append(proxy)
-        RUNNING.add(proxy.pid)
+        leaks.RUNNING.add(proxy.pid)
         return proxy.ready() if ready else proxy
     return start
 
@@ -94,8 +64,8 @@ def end(made):
         except Exception as failure:
             failures.append(failure)
             proxy.kill_all()
-        RUNNING.discard(proxy.pid)
-    check_nothing_is_left()
+        leaks.RUNNING.discard(proxy.pid)
+    leaks.check_nothing_is_left()
     assert not failures, failures
 
 

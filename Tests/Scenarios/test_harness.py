@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-import conftest
-from harness import Client, Load, ScriptedServer, answering, answering_once, request
+from harness import Client, Load, ScriptedServer, answering, answering_once, leaks, request
+from harness.wire import until
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_bytes_before_the_end_are_no_end(served):
 
 def test_a_process_left_behind_is_seen_even_when_its_parent_is_gone():
     subprocess.run(["sh", "-c", "sleep 1000 >/dev/null 2>&1 &"], check=True)
-    left = conftest.left_behind()
+    left = leaks.left_behind()
     assert [process.arguments for process in left] == ["sleep 1000"]
     os.kill(left[0].pid, 9)
-    conftest.until(lambda: not conftest.left_behind(), "its end")
+    until(lambda: not leaks.left_behind(), "its end")
 
 
 def test_a_script_that_fails_fails_the_test():
