@@ -79,7 +79,7 @@ let package = Package(
         .target(name: "CFork", path: "Tests/CFork"),
         .executableTarget(
             name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
-            path: "Tests/BoardCrash", swiftSettings: strict),
+            path: "Tests/BoardCrash", swiftSettings: strict + crashSteps),
         // Crash scenarios for SignalsTests, a guard for PluginsTests, and `bench`.
         .executableTarget(
             name: "SignalsHelper",
@@ -87,7 +87,6 @@ let package = Package(
             path: "Tests/SignalsHelper",
             swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
         tests("CAppHost"),
-            path: "Tests/BoardCrash", swiftSettings: strict + crashSteps),
         tests("Memory"),
         tests("Configuration"),
         tests("Board", ["Memory", "CLinux", "BoardCrash"]),

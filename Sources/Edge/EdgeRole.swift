@@ -65,7 +65,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         SharedRegion(mapping: sheet.descriptor("rings"), access: .readWrite))
     let readers = try SleepingReaders(
         SharedRegion(mapping: sheet.descriptor("readers"), access: .readWrite))
-    let keys = try TicketKeys(
+    let keys = try Board.TicketKeys(
         SharedRegion(mapping: sheet.descriptor("keys"), access: .readOnly))
 
     let (sockets, descriptors) = try boundListeners(sheet)
@@ -153,7 +153,7 @@ private func randomWords() throws(SystemError) -> (UInt64, UInt64) {
 
 /// The context of the TLS listeners, with the ticket keys that all edges share; nil without any.
 private func serverContext(
-    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: TicketKeys
+    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: Board.TicketKeys
 ) throws -> TLSContext? {
     guard let file = sheet.takeDescriptor("certificates") else { return nil }
     var bundle = try CertificateBundle(decoding: file.readAll())
@@ -193,18 +193,18 @@ private func hostName(_ url: UpstreamURL) -> String {
 
 /// The ticket keys of the moment, read again only after a rotation.
 private final class TicketKeyCache {
-    private let shared: TicketKeys
+    private let shared: Board.TicketKeys
     private var sequence: UInt64 = .max
-    private var keys: TicketKeySet?
+    private var keys: TLS.TicketKeys?
 
-    init(_ shared: TicketKeys) { self.shared = shared }
+    init(_ shared: Board.TicketKeys) { self.shared = shared }
 
-    var current: TicketKeySet {
+    var current: TLS.TicketKeys {
         if let keys, shared.sequence == sequence { return keys }
         var bytes = InlineArray<240, UInt8>(repeating: 0)
         var span = bytes.mutableSpan
         sequence = shared.copyKeys(into: &span)
-        let fresh = TicketKeySet(bytes: bytes.span)
+        let fresh = TLS.TicketKeys(bytes: bytes.span)
         keys = fresh
         return fresh
     }
