@@ -15,13 +15,13 @@ from conftest import APPS
 from master import SECONDS_MAX, Gone, Zygote, head
 
 
-def is_alive(pid):
-    """Whether a process runs (a zombie does not)."""
+def state(pid):
+    """The letter of /proc: R runs, S sleeps in the kernel, Z is dead; None: there is none."""
     try:
         with open("/proc/%d/stat" % pid) as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+            return file.read().rpartition(")")[2].split()[0]
     except FileNotFoundError:
-        return False
+        return None
 
 
 def wait_for(condition):
@@ -114,6 +114,7 @@ def test_the_end_of_its_channel_ends_a_busy_worker(start, threads):
     edge = worker.connect()
     edge.send(head(target="/sleep?seconds=60"))
     worker.expect_busy([0])
+    wait_for(lambda: state(worker.pid) == "S")
     worker.end.close()
     assert worker.ended() == 0
     edge.close()
@@ -125,7 +126,7 @@ def test_the_end_of_the_zygote_ends_no_worker(pool):
     pool.process.wait(SECONDS_MAX)
     assert worker.get().text == "hello"
     worker.end.close()
-    wait_for(lambda: not is_alive(worker.pid))
+    wait_for(lambda: state(worker.pid) in (None, "Z"))
 
 
 def test_the_end_of_its_channel_ends_the_zygote_and_no_worker(pool):
@@ -134,13 +135,14 @@ def test_the_end_of_its_channel_ends_the_zygote_and_no_worker(pool):
     assert pool.process.wait(SECONDS_MAX) == 0
     assert worker.get().text == "hello"
     worker.end.close()
-    wait_for(lambda: not is_alive(worker.pid))
+    wait_for(lambda: state(worker.pid) in (None, "Z"))
 
 
 def test_the_end_of_its_channel_ends_a_zygote_that_imports(start, site):
     folder = site(slow="import time\nopen('begun', 'w').close()\ntime.sleep(60)\n")
     zygote = start("slow:app", folder)
     wait_for((folder / "begun").exists)
+    wait_for(lambda: state(zygote.process.pid) == "S")
     zygote.end.close()
     assert zygote.process.wait(SECONDS_MAX) == 0
 
