@@ -13,14 +13,19 @@ let strict: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
+/// Debug builds count changes of shared memory, so that a test can kill a process before each of them.
+let crashSteps: [SwiftSetting] = [.define("CRASH_STEPS", .when(configuration: .debug))]
+
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
         name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies,
-        swiftSettings: strict)
+        resources: resources, swiftSettings: strict)
 }
 
 let package = Package(
@@ -37,15 +42,16 @@ let package = Package(
             name: "COpenSSL",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CAppHost", exclude: ["python", "CAppHost.docc"]),
+        .target(name: "CCares", linkerSettings: [.linkedLibrary("cares")]),
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
-            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
+            swiftSettings: strict + crashSteps),
         room("Configuration", ["Yams"]),
         room("Board", ["Memory"]),
         // 2
         room("HTTP", ["Memory"]),
-        room("Linux", ["CLinux", "Memory"]),
+        room("Linux", ["CLinux", "CAppHost", "CCares", "Memory"]),
         room("TLS", ["COpenSSL", "Memory", "Configuration"]),
         // 3
         room("Routing", ["Memory", "HTTP", "Configuration", "Board"]),
@@ -56,7 +62,7 @@ let package = Package(
             ["Memory", "Configuration", "Board", "HTTP", "Linux", "TLS", "Routing", "Signals"]),
         room(
             "Supervision",
-            ["CAppHost", "Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
+            ["Memory", "Linux", "Signals", "Board", "Configuration", "Routing"]),
         room("Plugins", ["Memory", "Linux", "Signals", "Board", "Configuration"]),
         room("Certificates", ["Memory", "TLS", "Linux"]),
         room("Demo", ["Memory", "HTTP", "Linux", "TLS"]),
@@ -69,19 +75,31 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        // A child of BoardTests that forks and is killed at every step.
+        .target(name: "CFork", path: "Tests/CFork"),
+        .executableTarget(
+            name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
+            path: "Tests/BoardCrash", swiftSettings: strict + crashSteps),
+        // Crash scenarios for SignalsTests, a guard for PluginsTests, and `bench`.
+        .executableTarget(
+            name: "SignalsHelper",
+            dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
+            path: "Tests/SignalsHelper",
+            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
         tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
-        tests("Board", ["Memory", "Linux"]),
+        tests("Board", ["Memory", "CLinux", "BoardCrash"]),
         tests("HTTP", ["Memory"]),
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
-        tests("Signals", ["Memory", "Board"]),
+        tests("Signals", ["Memory", "Board", "Configuration", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
-        tests("Plugins", ["Memory", "Linux", "Signals", "Board"]),
-        tests("Certificates", ["TLS"]),
-        tests("Demo", ["Memory", "HTTP"]),
+        tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
+        tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
+        tests("Demo", ["Memory", "HTTP", "Linux"]),
+        tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

@@ -1,11 +1,13 @@
 package import Linux
 package import TLS
 
-/// The development CA (`tls.dev_ca: true`): a root of this user on this machine, and a certificate for localhost by it.
+/// The development CA (`tls.dev_ca: true`): a root of this user on this machine, and a certificate
+/// for localhost by it.
 ///
-/// Both are kept in one private folder and made when they are missing, close to their end, or for other names.
-/// The machine's trust store is never touched: a client is told to trust `root.pem`. The root is not limited to certain
-/// names, since a route's host may be any; so its key never leaves the folder, and it can sign no further authority.
+/// Both are kept in one private folder and made when they are missing, close to their end, or for
+/// other names. The machine's trust store is never touched: a client is told to trust `root.pem`.
+/// The root is not limited to certain names, since a route's host may be any; so its key never
+/// leaves the folder, and it can sign no further authority.
 package struct DevelopmentAuthority: Sendable {
     /// What `prepare` found and did.
     package struct Outcome: Sendable {
@@ -35,13 +37,15 @@ package struct DevelopmentAuthority: Sendable {
     /// Ten years: whoever trusts it should not have to do so again.
     package static let rootDays: Int64 = 3650
     package static let leafDays: Int64 = 90
-    /// A leaf is remade when less than this is left, so that it never ends under a proxy that is started now and then.
+    /// A leaf is remade when less than this is left, so that it never ends under a proxy that is
+    /// started now and then.
     package static let leafLeftDaysMin: Int64 = 30
     /// Always among the leaf's names.
     package static let localNames = ["localhost", "127.0.0.1", "::1"]
 
     private static let rootFile = "root.pem"
-    /// The root's key, and its certificate once more: one file, so that the two can never be of different makes.
+    /// The root's key, and its certificate once more: one file, so that the two can never be of
+    /// different makes.
     private static let rootKeyFile = "root-key.pem"
     /// The leaf and its key in one file, for the same reason.
     private static let leafFile = "localhost.pem"

@@ -31,7 +31,7 @@ struct BodyStore: ~Copyable {
     /// - Parameter memoryMax: bytes to hold in memory; what goes beyond is written to a file in `folder`.
     mutating func append(
         _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
-        in pool: borrowing BlockPool
+        in pool: BlockPool
     ) throws(Fault) {
         if file == nil, memory.count + bytes.count <= memoryMax {
             guard memory.append(bytes, in: pool) else { throw .memoryIsScarce }
@@ -60,7 +60,7 @@ struct BodyStore: ~Copyable {
     ///
     /// - Returns: how many; 0 when the whole body has been read.
     mutating func read(
-        into chain: inout BlockChain, in pool: borrowing BlockPool
+        into chain: inout BlockChain, in pool: BlockPool
     ) throws(Fault) -> Int {
         if isRewound {
             cursor = memory.first
@@ -86,7 +86,7 @@ struct BodyStore: ~Copyable {
     }
 
     /// Gives the memory back and lets the file vanish.
-    mutating func clear(in pool: borrowing BlockPool) {
+    mutating func clear(in pool: BlockPool) {
         memory.giveAll(to: pool)
         file = nil
         cursor = .none

@@ -16,6 +16,9 @@ enum EdgeLimits {
     static let idleUpstreamsMax = 4096
     /// Nanoseconds before `timeout.body_rate` is first looked at: a slow start is no slow body.
     static let bodyRateGraceNanoseconds: UInt64 = 5_000_000_000
+    /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose pause is over, and should
+    /// a wake-up have died with its sender.
+    static let lookNanoseconds: UInt64 = 100_000_000
     /// Nanoseconds a connection waits when the budget of blocks is used up.
     static let starvedPauseNanoseconds: UInt64 = 10_000_000
     /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a small block.

@@ -1,3 +1,4 @@
+import Board
 import Linux
 import Memory
 import Signals
@@ -23,7 +24,7 @@ extension EdgeLoop where World: ~Copyable {
         client.port = 0
         let limit = settings.options.limits.connectionsPerAddress
         guard addresses.add(client, limit: limit) else {
-            counters.refusedByAddress += 1
+            counters.add(.connectionsRefused)
             return network.close(stream, isBroken: true)
         }
         connectionNumber += 1

@@ -4,6 +4,7 @@ import Linux
 import Memory
 import Routing
 import Signals
+import TLS
 
 /// Answers: the endpoint's head passed on, and those the proxy makes itself.
 extension EdgeLoop where World: ~Copyable {
@@ -26,7 +27,8 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Something went wrong on a request's way.
     mutating func fail(_ exchange: Int, _ failure: Failure) {
-        perform(exchanges[exchange].state.handle(.failed(failure), mayRetry: mayRetry(exchange)), exchange)
+        let mayRetry = exchanges[exchange].state.wantsRetry(failure) && mayRetry(exchange)
+        perform(exchanges[exchange].state.handle(.failed(failure), mayRetry: mayRetry), exchange)
     }
 
     /// Passes the head of the answer on to the client.
@@ -84,6 +86,18 @@ extension EdgeLoop where World: ~Copyable {
             guard size == .small else { return false }
             size = .large
         }
+    }
+
+    /// Whether the answer is an event stream, which is never held back.
+    private func isEventStream(in bytes: Span<UInt8>) -> Bool {
+        guard let field = responseHead.fields.first(.contentType) else { return false }
+        let wanted = ("text/event-stream" as StaticString).bytes
+        let value = bytes.extracting(field.value.indices)
+        guard value.count >= wanted.count else { return false }
+        for index in wanted.indices where value[index] | 0x20 != wanted[index] | 0x20 {
+            return false
+        }
+        return true
     }
 
     /// Passes an interim answer on: 100 to a client that waits for it, others to any HTTP/1.1 client.
@@ -194,6 +208,41 @@ extension EdgeLoop where World: ~Copyable {
         flushClient(client)
     }
 
+    /// Answers a plain request on a TLS port: with the URL that would have worked.
+    mutating func refusePlain(_ client: Int) {
+        let block = clients[client].inbound
+        let listener = Int(clients[client].listener)
+        clients[client].requests += 1
+        clients[client].set(.closing)
+        let id = requestIDs.next(wall: wall)
+        logRefused(client, id, 400)
+        let detail = plainText.fill {
+            $0.write("this port speaks https: https://")
+            let bytes = pool.bytes(of: block)
+            if requestHead.host.isEmpty {
+                $0.write(settings.authorities[listener])
+            } else {
+                $0.write(bytes.extracting(requestHead.host.indices))
+            }
+            $0.write(bytes.extracting(requestHead.path.indices))
+        }
+        let out = pool.take(.large)
+        guard !out.isNone else { return closeClient(client) }
+        var writer = pool.writer(into: out)
+        writer.write(
+            error: ErrorAnswer(
+                LocalResponse(status: 400, keepsAlive: false), word: "http_request_error"),
+            detail: detail,
+            marks: ResponseMarks(
+                requestID: idText.fill { id.write(to: &$0) }, date: date.bytes))
+        pool.commit(writer.count, to: out)
+        clients[client].outbound.append(out, in: pool)
+        pool.give(block)
+        clients[client].inbound = .none
+        clients[client].set(.readable)
+        flushClient(client)
+    }
+
     /// Refuses what is no request, and reads nothing more on the connection.
     mutating func refuse(_ client: Int, _ refusal: Refusal) {
         counters.add(.headsRejected)
@@ -207,14 +256,13 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].phase = .reading
         let id = requestIDs.next(wall: wall)
         logRefused(client, id, refusal.status)
-        idText.removeAll()
-        id.write(to: &idText.writer)
+        let text = idText.fill { id.write(to: &$0) }
         let block = pool.take(.small)
         guard !block.isNone else { return closeClient(client) }
         var writer = pool.writer(into: block)
         writer.write(
             error: ErrorAnswer(refusal), detail: refusal.rule.bytes,
-            marks: ResponseMarks(requestID: idText.bytes, date: date.bytes))
+            marks: ResponseMarks(requestID: text, date: date.bytes))
         pool.commit(writer.count, to: block)
         clients[client].outbound.append(block, in: pool)
         if !clients[client].inbound.isNone {

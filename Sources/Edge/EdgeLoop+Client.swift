@@ -1,3 +1,4 @@
+import Board
 import HTTP
 import Linux
 import Memory
@@ -240,6 +241,13 @@ extension EdgeLoop where World: ~Copyable {
         addresses.remove(clients[client].address)
         clients.remove(at: client)
         resumeAccepting()
+    }
+
+    /// Closes a connection for want of memory or room; what it asked for was not begun.
+    mutating func turnAway(_ client: Int) {
+        counters.add(.connectionsRefused)
+        clients[client].end = .limit
+        closeClient(client)
     }
 
     func token(client: Int) -> UInt64 {

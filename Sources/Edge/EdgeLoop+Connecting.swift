@@ -4,6 +4,7 @@ import Linux
 import Memory
 import Routing
 import Signals
+import TLS
 
 /// Connections to endpoints: made, taken, given back, closed.
 extension EdgeLoop where World: ~Copyable {
@@ -80,16 +81,13 @@ extension EdgeLoop where World: ~Copyable {
     /// The connection stands: TLS begins where it has to, else the request is sent.
     private mutating func connected(_ upstream: Int) {
         let exchange = Int(upstreams[upstream].exchange)
-        let service = Int(exchanges[exchange].service)
-        if settings.services[service].isEncrypted(table.endpoint(Int(upstreams[upstream].endpoint.index))) {
-            upstreams[upstream].phase = .handshaking
-            guard network.beginTLS(
-                upstreams[upstream].stream, service: service,
-                endpoint: Int(upstreams[upstream].endpoint.index))
-            else { return loseUpstream(upstream, .tlsProtocolError) }
-            return continueUpstreamHandshake(upstream)
-        }
-        upstreamOpened(upstream)
+        let endpoint = table.endpoint(Int(upstreams[upstream].endpoint.index))
+        guard endpoint.status.kind.contains(.tls) else { return upstreamOpened(upstream) }
+        let service = settings.services[Int(exchanges[exchange].service)]
+        upstreams[upstream].phase = .handshaking
+        network.beginTLS(
+            upstreams[upstream].stream, upstream: service.firstTLSUpstream + endpoint.number)
+        continueUpstreamHandshake(upstream)
     }
 
     private mutating func continueUpstreamHandshake(_ upstream: Int) {
@@ -100,8 +98,10 @@ extension EdgeLoop where World: ~Copyable {
             upstreams[upstream].set(.watchesWrites)
             network.rewatch(
                 upstreams[upstream].stream, token: token(upstream: upstream), writable: true)
-        case .failed(let isCertificate):
-            loseUpstream(upstream, isCertificate ? .tlsCertificateError : .tlsProtocolError)
+        case .failed(let failure):
+            reportTLSFailure(upstream, failure)
+            loseUpstream(
+                upstream, failure.isCertificateError ? .tlsCertificateError : .tlsProtocolError)
         }
     }
 
@@ -194,6 +194,26 @@ extension EdgeLoop where World: ~Copyable {
         upstreams[upstream].outbound.giveAll(to: pool)
         network.close(upstreams[upstream].stream, isBroken: false)
         upstreams.remove(at: upstream)
+    }
+
+    /// Whether an idle connection of this kind is worth keeping.
+    private func mayKeep(_ upstream: Int) -> Bool {
+        let endpoint = table.endpoint(Int(upstreams[upstream].endpoint.index))
+        guard !isDraining, endpoint.status.generation == upstreams[upstream].endpoint.generation,
+            let service = service(ofSlot: endpoint.service)
+        else { return false }
+        let settings = settings.services[service]
+        return settings.keepsConnections
+            && idle.count(endpoint.index) < settings.idleMax
+            && (settings.lifetime == TimerWheel.never
+                || now - upstreams[upstream].openedAt < settings.lifetime)
+    }
+
+    /// When an idle connection is closed.
+    private func idleDeadline(_ upstream: Int) -> UInt64 {
+        let slot = table.endpoint(Int(upstreams[upstream].endpoint.index)).service
+        guard let service = service(ofSlot: slot) else { return now }
+        return now + settings.services[service].idleTimeout
     }
 
     static func failure(ofConnect number: Int32) -> Failure {

@@ -44,7 +44,7 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Writes to the answer's file. Where that fails the bytes stay in memory and the endpoint has to wait.
-    private mutating func spool(_ exchange: Int, _ piece: borrowing BlockChain) -> Bool {
+    private mutating func spool(_ exchange: Int, _ piece: BlockChain) -> Bool {
         let client = Int(exchanges[exchange].client)
         do throws(SystemError) {
             if exchanges[exchange].spool < 0 {
@@ -58,7 +58,7 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].set(.spoolFailed)
             // Order holds: memory takes it only when nothing waits in the file before it.
             guard !isSpooling(exchange) else { return false }
-            return clients[client].outbound.append(copyOf: piece, in: pool)
+            return piece.appendCopy(to: &clients[client].outbound, in: pool)
         }
     }
 
@@ -102,12 +102,24 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
+    /// Puts framing behind everything that waits for the client, in its file if a part does.
+    mutating func putBehind(_ exchange: Int, _ piece: inout BlockChain) {
+        let client = Int(exchanges[exchange].client)
+        guard isSpooling(exchange) else {
+            return clients[client].outbound.append(contentsOf: &piece, in: pool)
+        }
+        if !spool(exchange, piece) { exchanges[exchange].clear(.keepsClient) }
+        piece.giveAll(to: pool)
+    }
+
     /// Copies bytes behind a chain's last one, as one chunk if asked (RFC 9112 section 7.1).
-    func append(_ data: Span<UInt8>, inChunks: Bool, to chain: inout BlockChain) -> Bool {
+    func append(
+        _ data: Span<UInt8>, inChunks: Bool, to chain: inout BlockChain
+    ) -> Bool {
         guard inChunks else { return chain.append(data, in: pool) }
         guard data.count > 0 else { return true }
-        var line = chunkLine
-        line.removeAll()
-        return chain.append(data, in: pool)
+        let line = framing.fill { $0.write(chunkSize: data.count) }
+        guard chain.append(line, in: pool), chain.append(data, in: pool) else { return false }
+        return chain.append(framing.fill { $0.writeChunkEnd() }, in: pool)
     }
 }

@@ -76,7 +76,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Records a request and frees what it held. Its slot is another's from here on.
     private mutating func end(_ exchange: Int) {
-        if exchanges[exchange].queueDeadline != TimerWheel.never { leaveQueue(exchange) }
+        leaveQueue(exchange)
         if let lease = exchanges[exchange].lease {
             exchanges[exchange].lease = nil
             giveBack(lease)

@@ -1,3 +1,4 @@
+import Board
 import Linux
 import Memory
 import Signals

@@ -23,7 +23,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchange >= 0 else { return true }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
         if exchanges[exchange].has(.buffersAnswer) {
-            return waiting < settings.options.limits.responseMemoryBytes || mayspool(exchange)
+            return waiting < settings.options.limits.responseMemoryBytes || maySpool(exchange)
         }
         return waiting < EdgeLimits.unsentBytesMax
     }

@@ -16,7 +16,7 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].requests += 1
         clients[client].phase = .busy
         timers.set(client, to: TimerWheel.never)
-        guard !exchanges.isFull else { return refuse(client, .tooBusy) }
+        guard !exchanges.isFull else { return turnAway(client) }
         let exchange = exchanges.insert(makeExchange(client, in: pool.bytes(of: block)))
         clients[client].exchange = Int32(exchange)
         let decision = route(exchange, client, in: pool.bytes(of: block))
@@ -27,13 +27,17 @@ extension EdgeLoop where World: ~Copyable {
             pool.give(block)
             clients[client].inbound = .none
         }
-        start(exchange)
+        guard start(exchange) else { return }
         carryOut(decision, exchange)
     }
 
     private mutating func makeExchange(_ client: Int, in bytes: Span<UInt8>) -> Exchange {
         var flags: Exchange.Flags = []
-        if requestHead.method == .head { flags.insert(.isHead) }
+        switch requestHead.method {
+        case .head: flags.insert(.isHead)
+        case .post, .put, .patch: flags.insert(.saysLength)
+        default: break
+        }
         if requestHead.version == .http10 { flags.insert(.isHTTP10) }
         if requestHead.keepsAlive, !isDraining { flags.insert(.keepsClient) }
         if requestHead.expectsContinue { flags.insert(.expectsContinue) }
@@ -44,7 +48,7 @@ extension EdgeLoop where World: ~Copyable {
             flags.insert(.hasBody)
         }
         let peer = clients[client].peer
-        isTrustedPeer = settings.trusts(peer)
+        isTrustedPeer = settings.trusts(clients[client].address)
         var id = RequestID.none
         if isTrustedPeer, let field = requestHead.fields.first(.xRequestID) {
             id = RequestID(bytes.extracting(field.value.indices)) ?? .none
@@ -52,14 +56,14 @@ extension EdgeLoop where World: ~Copyable {
         if id == .none { id = requestIDs.next(wall: wall) }
         let facts = RequestFacts(
             id: id, wall: wall, remote: peer, remotePort: clients[client].address.port,
-            isSecure: clients[client].has(.isSecure),
+            scheme: clients[client].has(.isSecure) ? .https : .http,
             version: requestHead.version == .http11 ? .http11 : .http10,
             tls: clients[client].tls, connection: clients[client].number,
             connectionRequests: clients[client].requests)
         return Exchange(
-            state: ExchangeState(isIdempotent: requestHead.method.isIdempotent, attempts: 0),
+            state: ExchangeState(isIdempotent: requestHead.method.isIdempotent),
             client: Int32(client), flags: flags, facts: facts, text: .none,
-            decoder: BodyDecoder(requestHead.framing), startedAt: now)
+            framing: requestHead.framing, decoder: BodyDecoder(requestHead.framing), startedAt: now)
     }
 
     /// Writes down what is needed of the head after its block is gone: the texts of the log line, and the parts of the
@@ -75,8 +79,13 @@ extension EdgeLoop where World: ~Copyable {
             guard !block.isNone else { break }
             var writer = pool.writer(into: block)
             writeFacts(exchange, client, in: bytes, to: &writer)
-            if case .forward(let target) = decision {
-                writeForwarded(exchange, client, target, in: bytes, to: &writer)
+            switch decision {
+            case .forward(let strippedBytes):
+                writeForwarded(exchange, client, strippedBytes, in: bytes, to: &writer)
+            case .redirect(let route): writeRedirect(exchange, client, route, in: bytes, to: &writer)
+            case .redirectToHTTPS: writeRedirect(exchange, client, nil, in: bytes, to: &writer)
+            case .respond(let route): writeFixedAnswer(exchange, route, to: &writer)
+            case .denied, .none, .badPath: break
             }
             if !writer.isOverfull {
                 pool.commit(writer.count, to: block)
@@ -88,7 +97,7 @@ extension EdgeLoop where World: ~Copyable {
             size = .large
         }
         discard(exchange)
-        refuse(client, size == .large ? .headTooLong : .tooBusy)
+        if size == .large { refuse(client, .headTooLong) } else { turnAway(client) }
         return false
     }
 
@@ -121,23 +130,13 @@ extension EdgeLoop where World: ~Copyable {
     /// Writes the parts of the head as it goes to the endpoint, but for what is known only when it is sent: the place, and
     /// the body's framing.
     private mutating func writeForwarded(
-        _ exchange: Int, _ client: Int, _ target: RouteDecision.Target, in bytes: Span<UInt8>,
+        _ exchange: Int, _ client: Int, _ strippedBytes: Int, in bytes: Span<UInt8>,
         to writer: inout ByteWriter
     ) {
-        let service = settings.services[target.service]
-        let listener = Int(clients[client].listener)
-        addressText.removeAll()
-        exchanges[exchange].facts.remote.write(to: &addressText.writer)
-        idText.removeAll()
-        exchanges[exchange].facts.id.write(to: &idText.writer)
-        let origin = RequestOrigin(
-            address: addressText.bytes, port: exchanges[exchange].facts.remotePort,
-            isSecure: exchanges[exchange].facts.isSecure,
-            serverPort: settings.listeners[listener].port,
-            authority: settings.authorities[listener].span, requestID: idText.bytes,
-            isTrusted: isTrustedPeer)
-        var forwarding = RequestForwarding(framing: .none)
-        forwarding.strippedBytes = target.strippedBytes
+        let service = settings.services[Int(exchanges[exchange].service)]
+        let origin = origin(exchange, client)
+        var forwarding = RequestForwarding()
+        forwarding.strippedBytes = strippedBytes
         forwarding.toOwnWorker = service.isOurs
         forwarding.dropsUnderscores = service.dropsUnderscores
         var start = writer.count
@@ -151,26 +150,79 @@ extension EdgeLoop where World: ~Copyable {
         start = writer.count
         writer.write(
             requestFields: requestHead, from: bytes, origin: origin, as: forwarding,
-            edits: settings.requestEdits[target.route])
+            edits: settings.requestEdits[Int(exchanges[exchange].route)])
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// Who sent the request, through which door.
+    @_lifetime(immortal)
+    private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
+        let facts = exchanges[exchange].facts
+        let listener = Int(clients[client].listener)
+        return RequestOrigin(
+            address: addressText.fill { facts.remote.write(to: &$0) }, port: facts.remotePort,
+            isSecure: clients[client].has(.isSecure),
+            serverPort: settings.listeners[listener].port,
+            authority: settings.authorities[listener],
+            requestID: idText.fill { facts.id.write(to: &$0) }, isTrusted: isTrustedPeer)
+    }
+
+    /// Writes a redirect, whole, as what is sent for this request.
+    ///
+    /// - Parameter route: whose template it is; nil for the listener's own, to https.
+    private mutating func writeRedirect(
+        _ exchange: Int, _ client: Int, _ route: Int?, in bytes: Span<UInt8>,
+        to writer: inout ByteWriter
+    ) {
+        let start = writer.count
+        let status = route.map { settings.statuses[$0] } ?? 308
+        exchanges[exchange].result.status = status
+        writer.write(
+            redirect: localResponse(exchange, status: status),
+            to: route == nil ? settings.httpsLocation[0] : settings.locations[route!],
+            of: requestHead, from: bytes, origin: origin(exchange, client), date: date.bytes)
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// Writes a route's fixed answer, whole.
+    private mutating func writeFixedAnswer(
+        _ exchange: Int, _ route: Int, to writer: inout ByteWriter
+    ) {
+        let start = writer.count
+        let body = settings.bodies[route]
+        exchanges[exchange].result.status = settings.statuses[route]
+        let facts = exchanges[exchange].facts
+        writer.write(
+            fixed: localResponse(exchange, status: settings.statuses[route]),
+            bodyBytes: body.count, edits: settings.responseEdits[route],
+            marks: ResponseMarks(
+                requestID: idText.fill { facts.id.write(to: &$0) }, date: date.bytes))
+        let hasBody =
+            !exchanges[exchange].has(.isHead) && settings.statuses[route] != 204
+            && settings.statuses[route] != 304
+        if hasBody {
+            writer.write(body)
+            exchanges[exchange].result.responseBytes = UInt64(body.count)
+        }
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// The head's own part of an answer the proxy makes; a connection with an unread body ends with it.
+    private mutating func localResponse(_ exchange: Int, status: UInt16) -> LocalResponse {
+        if !exchanges[exchange].has(.requestReceived) { exchanges[exchange].clear(.keepsClient) }
+        return LocalResponse(
+            status: status, keepsAlive: exchanges[exchange].has(.keepsClient),
+            clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11)
     }
 
     /// Does what the route says.
     private mutating func carryOut(_ decision: RouteDecision, _ exchange: Int) {
         switch decision {
-        case .forward(let target): forward(exchange, target)
-        case .redirect(let route):
-            exchanges[exchange].state.answerDirectly()
-            redirect(exchange, route)
-        case .redirectToHTTPS:
-            exchanges[exchange].state.answerDirectly()
-            redirectToHTTPS(exchange)
-        case .respond(let route):
-            exchanges[exchange].state.answerDirectly()
-            respond(exchange, route)
+        case .forward: forward(exchange)
+        case .redirect, .redirectToHTTPS, .respond: sendPrepared(exchange)
         case .denied: fail(exchange, .httpRequestDenied)
         case .none: fail(exchange, .destinationNotFound)
-        case .badPath: fail(exchange, .httpRequestError)
+        case .badPath: refuseBody(exchange, .ambiguousPath)
         }
     }
 }

@@ -1,3 +1,4 @@
+import Board
 import HTTP
 import Linux
 import Memory
@@ -66,7 +67,9 @@ extension EdgeLoop where World: ~Copyable {
                 return true
             }
             let data = pool.bytes(of: block).extracting(range.indices)
-            guard append(data, inChunks: exchanges[exchange].has(.chunksRequest), toUpstream: upstream)
+            guard append(
+                data, inChunks: exchanges[exchange].has(.chunksRequest),
+                to: &upstreams[upstream].outbound)
             else {
                 fail(exchange, .proxyInternalError)
                 return false
@@ -115,13 +118,33 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].upstream >= 0 { pumpRequest(exchange) }
     }
 
+    /// Ends the framing of a streamed body towards the endpoint.
+    ///
+    /// - Parameter block: where the trailers lie, `.none` without any.
+    private mutating func endBody(_ exchange: Int, _ block: BlockID) {
+        let upstream = Int(exchanges[exchange].upstream)
+        guard exchanges[exchange].has(.chunksRequest), upstream >= 0,
+            !exchanges[exchange].has(.sendingBroke)
+        else { return }
+        let out = pool.take(.large)
+        guard !out.isNone else { return upstreams[upstream].set(.isSpent) }
+        var writer = pool.writer(into: out)
+        if block.isNone || trailers.count == 0 {
+            writer.writeLastChunk()
+        } else {
+            writer.writeLastChunk(trailers: trailers, from: pool.bytes(of: block))
+        }
+        trailers.removeAll()
+        pool.commit(writer.count, to: out)
+        upstreams[upstream].outbound.append(out, in: pool)
+    }
+
     /// The request has been received to its end.
     private mutating func bodyEnded(_ client: Int, _ exchange: Int) {
         exchanges[exchange].set(.requestReceived)
         timers.set(client, to: TimerWheel.never)
         if exchanges[exchange].state.phase == .collecting {
-            exchanges[exchange].head = ByteRange.empty
-            beginChoosing(exchange)
+            perform(exchanges[exchange].state.handle(.ready), exchange)
         } else if exchanges[exchange].upstream >= 0 {
             pumpRequest(exchange)
         }
@@ -135,11 +158,7 @@ extension EdgeLoop where World: ~Copyable {
             isHead: exchanges[exchange].has(.isHead),
             allowsUpgrade: exchanges[exchange].has(.wantsUpgrade))
         noteSending(exchange)
-        let service = Int(exchanges[exchange].service)
-        exchanges[exchange].requestDeadline = now + settings.services[service].requestTimeout
-        let head = pool.bytes(of: exchanges[exchange].text).extracting(
-            exchanges[exchange].head.indices)
-        guard upstreams[upstream].outbound.append(head, in: pool) else {
+        guard writeHead(exchange, upstream) else {
             return loseUpstream(upstream, .proxyInternalError)
         }
         if exchanges[exchange].body >= 0 { bodies[Int(exchanges[exchange].body)].rewind() }
@@ -150,6 +169,48 @@ extension EdgeLoop where World: ~Copyable {
             !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
         else { return }
         queue(client: Int(exchanges[exchange].client))
+    }
+
+    /// Puts the head together from its parts, with what is known only now.
+    private mutating func writeHead(_ exchange: Int, _ upstream: Int) -> Bool {
+        let text = pool.bytes(of: exchanges[exchange].text)
+        let lateBytesMax = 256
+        let count = Int(
+            exchanges[exchange].line.count + exchanges[exchange].peer.count
+                + exchanges[exchange].head.count)
+        let block = pool.take(count + lateBytesMax <= BlockSize.small.bytes ? .small : .large)
+        guard !block.isNone else { return false }
+        var writer = pool.writer(into: block)
+        writer.write(text.extracting(exchanges[exchange].line.indices))
+        if exchanges[exchange].has(.isOurs) {
+            writer.write(peerPlace: upstreams[upstream].lease?.place ?? 0)
+            writer.write(text.extracting(exchanges[exchange].peer.indices))
+        }
+        writer.write(text.extracting(exchanges[exchange].head.indices))
+        writer.write(requestEnd: requestEnd(exchange))
+        guard !writer.isOverfull else {
+            pool.give(block)
+            return false
+        }
+        pool.commit(writer.count, to: block)
+        upstreams[upstream].outbound.append(block, in: pool)
+        return true
+    }
+
+    private mutating func requestEnd(_ exchange: Int) -> RequestEnd {
+        let service = settings.services[Int(exchanges[exchange].service)]
+        var end = RequestEnd(framing: .none)
+        if exchanges[exchange].has(.collectsBody) {
+            end.framing = .length(exchanges[exchange].result.requestBytes)
+        } else if exchanges[exchange].has(.hasBody) {
+            end.framing = exchanges[exchange].framing
+            end.forwardsExpectation = exchanges[exchange].has(.expectsContinue)
+        }
+        if end.framing == .chunked { exchanges[exchange].set(.chunksRequest) }
+        end.saysLength = exchanges[exchange].has(.saysLength)
+        end.upgrades = exchanges[exchange].has(.wantsUpgrade)
+        end.closes = !service.keepsConnections
+        return end
     }
 
     /// Sends what there is of a request, as far as the endpoint's stream takes it.
@@ -175,6 +236,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         guard exchanges[exchange].has(.requestReceived) else {
             // Room again: the client may go on.
+            setBodyDeadline(exchange)
             if clients[Int(exchanges[exchange].client)].has(.readable)
                 || !clients[Int(exchanges[exchange].client)].inbound.isNone
             {

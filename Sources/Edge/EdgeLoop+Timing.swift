@@ -55,9 +55,6 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     private mutating func requestTimeIsOver(_ exchange: Int) {
-        if exchanges[exchange].queueDeadline <= now {
-            return waitIsOver(exchange)
-        }
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, exchanges[exchange].deadline <= now else { return arm(exchange) }
         if exchanges[exchange].connectDeadline <= now {
@@ -65,12 +62,10 @@ extension EdgeLoop where World: ~Copyable {
             return loseUpstream(upstream, .connectionTimeout)
         }
         let isWholeTime = exchanges[exchange].requestDeadline <= now
-        exchanges[exchange].firstByteDeadline = TimerWheel.never
-        exchanges[exchange].requestDeadline = TimerWheel.never
         // A worker of ours that is stuck is ended, so that its place comes back; others are just left.
         if exchanges[exchange].has(.isOurs) {
             if isWholeTime { requestKill(upstream) }
-            abandonUpstream(exchange)
+            detach(exchange)
             return fail(exchange, .httpResponseTimeout)
         }
         loseUpstream(upstream, .httpResponseTimeout)
@@ -83,13 +78,23 @@ extension EdgeLoop where World: ~Copyable {
         closeUpstream(upstream)
     }
 
-    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too low.
+    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too low; no time runs while it
+    /// is us who do not take them.
     mutating func setBodyDeadline(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
+        guard wantsBody(exchange) else {
+            exchanges[exchange].bodySince = 0
+            return timers.set(client, to: TimerWheel.never)
+        }
+        if exchanges[exchange].bodySince == 0 {
+            exchanges[exchange].bodySince = now
+            exchanges[exchange].bodyBase = exchanges[exchange].result.requestBytes
+        }
         var deadline = now + settings.options.timeouts.body
         let rate = UInt64(settings.options.timeouts.bodyRate)
         if rate > 0 {
-            let allowed = exchanges[exchange].result.requestBytes / rate * 1_000_000_000
+            let count = exchanges[exchange].result.requestBytes - exchanges[exchange].bodyBase
+            let allowed = count / rate * 1_000_000_000
             let latest = exchanges[exchange].bodySince + EdgeLimits.bodyRateGraceNanoseconds + allowed
             deadline = min(deadline, max(latest, now + TimerWheel.tick))
             if latest <= now { deadline = now }

@@ -31,6 +31,11 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var ledger: RequestLedger
     var requestIDs: RequestIDGenerator
     var journal: EdgeJournal
+    var routes: RouteTable
+    /// How each service's requests are hashed, for consistent-hash.
+    let keyHashes: [KeyHash]
+    var balancer: Balancer
+    let orders: Orders
 
     /// Monotonic and Unix nanoseconds of this turn.
     var now: UInt64
@@ -42,11 +47,19 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// Whether the peer of the request just parsed is a trusted proxy.
     var isTrustedPeer = false
     /// Small texts of the moment: an address, a request id, the date of this second, a chunk's framing.
-    var addressText = ByteScratch(capacity: 64)
-    var idText = ByteScratch(capacity: 32)
-    var date = ByteScratch(capacity: 32)
-    var framing = ByteScratch(capacity: 32)
+    let addressText = TextScratch(capacity: 64)
+    let idText = TextScratch(capacity: 32)
+    let date = TextScratch(capacity: 32)
+    let framing = TextScratch(capacity: 32)
     var dateSecond: UInt64 = 0
+    /// The name of the endpoint being written about, and what it said its app raised.
+    let plainText = TextScratch(capacity: 16384)
+    let serverNameText = TextScratch(capacity: 256)
+    let exceptionText = TextScratch(capacity: 8192)
+    var endpointNames: EndpointNames
+    /// The next moments at which descriptors or the spool may be complained about again.
+    var exhaustedReportAt: UInt64 = 0
+    var spoolReportAt: UInt64 = 0
 
     var connectionNumber: UInt64 = 0
     var isAccepting = false
@@ -57,14 +70,59 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var drainDeadline = TimerWheel.never
     /// Connections wait for memory until this moment.
     var starvedUntil = TimerWheel.never
+    /// When free places are looked for again, while requests wait.
+    var looksAt = TimerWheel.never
     /// What was starved of memory, to be gone on with.
     var starved: ReadyList
+
+    /// - Parameter seed: random numbers, for request ids and hash tables.
+    init(
+        network: consuming World, settings: consuming EdgeSettings,
+        routes: consuming RouteTable, services: [ServiceOptions], identity: EdgeIdentity,
+        table: Table, counters: MetricsBlock, journal: consuming EdgeJournal,
+        balancer: consuming Balancer, capacities: EdgeCapacities, orders: consuming Orders,
+        seed: (UInt64, UInt64)
+    ) {
+        now = network.monotonic
+        wall = network.wall
+        pool = BlockPool(
+            smallCount: capacities.smallBlocks, largeCount: capacities.largeBlocks)
+        clients = SlotTable(capacity: capacities.clients)
+        exchanges = SlotTable(capacity: capacities.clients)
+        upstreams = SlotTable(capacity: capacities.upstreams)
+        bodies = SlotTable(capacity: capacities.clients)
+        spools = SlotTable(capacity: capacities.clients)
+        idle = IdleConnections(endpoints: table.layout.endpoints)
+        addresses = AddressCounter(connectionsMax: capacities.clients, secret: seed.0)
+        timers = TimerWheel(
+            capacity: 2 * capacities.clients + capacities.upstreams, now: now)
+        ready = ReadyList(capacity: capacities.clients + capacities.upstreams)
+        starved = ReadyList(capacity: capacities.clients + capacities.upstreams)
+        ledger = RequestLedger(table, edge: identity)
+        requestIDs = RequestIDGenerator(seed: seed)
+        endpointNames = EndpointNames(endpoints: table.layout.endpoints)
+        requestHead = RequestHead(fieldCapacity: settings.requestLimits.fieldCount)
+        responseHead = ResponseHead(fieldCapacity: FieldTable.countMax)
+        trailers = FieldTable(capacity: settings.requestLimits.fieldCount)
+        self.network = network
+        self.settings = settings
+        self.routes = routes
+        keyHashes = services.map { KeyHash($0.hash) }
+        self.identity = identity
+        self.table = table
+        self.counters = counters
+        self.journal = journal
+        self.balancer = balancer
+        self.orders = orders
+    }
 
     /// Turns the loop until the edge has nothing left to do.
     mutating func run() {
         isAccepting = true
         setListening(true)
+        tell(["event": "ready"])
         while turn() {}
+        tell(["event": "drained"])
     }
 
     /// One turn: waits once, reads the clock once, deals with every event, goes on with what is left, fires timers.
@@ -79,6 +137,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         }
         goOn()
         fireTimers()
+        serveQueue()
         resumeAcceptingIfDue()
         journal.flush(now: now, wall: wall)
         return !isDone()
@@ -90,14 +149,14 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         let second = wall / 1_000_000_000
         guard second != dateSecond else { return }
         dateSecond = second
-        date.removeAll()
-        date.writer.write(httpDate: second)
+        date.fill { $0.write(httpDate: second) }
     }
 
     private func waitTime() -> UInt64? {
         if ready.count > 0 { return 0 }
-        var deadline = min(acceptingResumesAt, min(drainDeadline, starvedUntil))
+        var deadline = min(min(acceptingResumesAt, looksAt), min(drainDeadline, starvedUntil))
         if let due = journal.dueAt { deadline = min(deadline, due) }
+        if let due = balancer.nextDeadline { deadline = min(deadline, due) }
         if let wait = timers.wait(now: now) { deadline = min(deadline, now + wait) }
         guard deadline != TimerWheel.never else { return nil }
         return deadline > now ? deadline - now : 0
@@ -112,12 +171,14 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
             guard holds(upstreams, token) else { return }
             upstreamReady(token.index, readiness)
         case .listener: accept(token.index)
-        case .wake: placesMayBeFree()
+        case .wake:
+            EventCounter.clear(orders.wake)
+            balancer.noteWake()
         case .control: takeOrders()
         }
     }
 
-    private func holds<Element>(_ slots: borrowing SlotTable<Element>, _ token: Token) -> Bool {
+    private func holds<Element>(_ slots: SlotTable<Element>, _ token: Token) -> Bool {
         slots.isUsed(token.index)
             && slots.generation(at: token.index) & 0x0fff_ffff == token.generation
     }

@@ -1,4 +1,5 @@
 import Board
+import Configuration
 import HTTP
 import Linux
 import Memory
@@ -11,6 +12,11 @@ struct ListenerSettings: BitwiseCopyable {
     var port: UInt16
     /// Every request is answered with a redirect to https.
     var redirects: Bool
+}
+
+/// What a route does with a request.
+enum RouteKind: UInt8, BitwiseCopyable {
+    case forward, redirect, respond
 }
 
 /// A service, as far as its requests depend on it. Times in nanoseconds.
@@ -46,29 +52,39 @@ struct ServiceSettings: BitwiseCopyable {
 /// Everything an edge knows from its configuration, made once at its start.
 struct EdgeSettings: ~Copyable {
     let options: EdgeOptions
-    let listeners: [ListenerSettings]
+    let listeners: FixedArray<ListenerSettings>
     /// Each listener's own `address:port`, for clients that name no host.
-    let authorities: [[UInt8]]
+    let authorities: TextTable
     /// Each listener's name in signals.
-    let listenerNames: [[UInt8]]
+    let listenerNames: TextTable
     let services: FixedArray<ServiceSettings>
-    let serviceNames: [[UInt8]]
-    let routeTable: RouteTable
+    let serviceNames: TextTable
     /// What each route sets and removes; as many as there are routes.
     let requestEdits: SlotTable<FieldEdits>
     let responseEdits: SlotTable<FieldEdits>
     /// What each route redirects to, or answers; empty for others.
-    let locations: [[UInt8]]
-    let bodies: [[UInt8]]
+    let locations: TextTable
+    let bodies: TextTable
+    /// What each route does.
+    let routeKinds: FixedArray<RouteKind>
     /// Statuses of redirects and fixed answers.
-    let statuses: [UInt16]
+    let statuses: FixedArray<UInt16>
     /// `https://{host}…{target}` on the first https listener's port.
-    let httpsLocation: [UInt8]
+    let httpsLocation: TextTable
     let requestLimits: HeadLimits
     let answerLimits: HeadLimits
     let spoolFolder: FolderPath
-    let trusted: AddressSet
+
+    /// `trusted_proxies`.
+    let trusted: [CIDR]
+
+    /// The number that stands for answers of the proxy's own among the edits: nothing is set or removed.
+    var ownRoute: Int { routeKinds.count - 1 }
 
     /// Whether a peer's word about its own client is believed.
-    func trusts(_ peer: PeerAddress) -> Bool { trusted.contains(peer) }
+    func trusts(_ address: InternetAddress) -> Bool {
+        guard !trusted.isEmpty else { return false }
+        let peer = IPAddress(high: address.high, low: address.low)
+        return trusted.contains { $0.contains(peer) }
+    }
 }

@@ -1,6 +1,7 @@
 import Board
 import HTTP
 import Memory
+import Routing
 import Signals
 
 /// One request being served: its state, what it is about, and what it holds.
@@ -74,6 +75,8 @@ struct Exchange {
     var endpoint: EndpointReference?
     /// The request's entry in the ledger of requests in flight.
     var ledger: Int32 = -1
+    /// How the client frames its body.
+    let framing: BodyFraming
     var decoder: BodyDecoder
     /// The slot of the collected body, or -1.
     var body: Int32 = -1
@@ -81,11 +84,16 @@ struct Exchange {
     var spool: Int32 = -1
     /// Monotonic nanoseconds.
     let startedAt: UInt64
+    /// The request's number in the queue, or -1.
+    var waiter: Int32 = -1
+    /// Endpoints that failed it.
+    var tried = TriedEndpoints()
     var waitingSince: UInt64 = 0
     var connectingSince: UInt64 = 0
+    /// Since when the client has been free to send its body, and how much of it had come by then; 0 while it is not.
     var bodySince: UInt64 = 0
+    var bodyBase: UInt64 = 0
     /// Deadlines, `TimerWheel.never` when they do not run.
-    var queueDeadline = TimerWheel.never
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never
     var requestDeadline = TimerWheel.never
@@ -98,6 +106,6 @@ struct Exchange {
 
     /// The earliest deadline that runs.
     var deadline: UInt64 {
-        min(min(queueDeadline, connectDeadline), min(firstByteDeadline, requestDeadline))
+        min(connectDeadline, min(firstByteDeadline, requestDeadline))
     }
 }

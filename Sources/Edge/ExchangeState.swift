@@ -73,14 +73,14 @@ enum ExchangeAction: Equatable {
 /// The life of one request as decisions: events in, actions out, nothing else touched.
 struct ExchangeState {
     private(set) var phase = ExchangePhase.collecting
-    /// Other endpoints, or fresh connections, that may still be tried (`retry.attempts`).
-    private var attemptsLeft: UInt8
     /// Times the request was sent again.
     private(set) var retries: UInt16 = 0
     /// The request may be sent twice (RFC 9110 section 9.2.2).
     private let isIdempotent: Bool
     /// A dead idle connection was met before; it is met once without counting as an attempt.
     private var hasMetStaleConnection = false
+    /// The last retry was for such a connection: the endpoint itself is not at fault.
+    private(set) var wasStale = false
 
     /// Everything needed to send the request again is still there; false once a streamed byte has gone.
     var isReplayable = true
@@ -89,15 +89,12 @@ struct ExchangeState {
     /// The present connection has served a request before.
     var isConnectionReused = false
 
-    init(isIdempotent: Bool, attempts: Int) {
-        self.isIdempotent = isIdempotent
-        attemptsLeft = UInt8(clamping: attempts)
-    }
+    init(isIdempotent: Bool) { self.isIdempotent = isIdempotent }
 
     /// Decides what an event means.
     ///
-    /// - Parameter mayRetry: the retry budget of the service allows one more; asked only when it matters.
-    mutating func handle(_ event: ExchangeEvent, mayRetry: Bool = true) -> ExchangeAction {
+    /// - Parameter mayRetry: the service's budget allows one more attempt; see `wantsRetry`.
+    mutating func handle(_ event: ExchangeEvent, mayRetry: Bool = false) -> ExchangeAction {
         switch (phase, event) {
         case (.collecting, .ready):
             phase = .choosing
@@ -165,8 +162,11 @@ struct ExchangeState {
     mutating func conclude() { phase = .ended }
 
     private mutating func retryOrAnswer(_ failure: Failure, mayRetry: Bool) -> ExchangeAction {
-        if mayTryAgain(failure, mayRetry: mayRetry) {
+        let isStale = meetsStaleConnection(failure)
+        if isStale || mayRetry && wantsRetry(failure) {
             retries += 1
+            wasStale = isStale
+            if isStale { hasMetStaleConnection = true }
             wasSent = false
             phase = .choosing
             return .retry(failure)
@@ -175,16 +175,18 @@ struct ExchangeState {
         return .answer(failure)
     }
 
-    private mutating func mayTryAgain(_ failure: Failure, mayRetry: Bool) -> Bool {
-        guard isReplayable, failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent) else {
+    /// Whether a failure is one that another endpoint may mend, so that the budget has to be asked.
+    func wantsRetry(_ failure: Failure) -> Bool {
+        guard phase == .connecting || phase == .sending, !meetsStaleConnection(failure) else {
             return false
         }
-        if failure == .connectionTerminated, isConnectionReused, !hasMetStaleConnection {
-            hasMetStaleConnection = true
-            return true
-        }
-        guard attemptsLeft > 0, mayRetry else { return false }
-        attemptsLeft -= 1
-        return true
+        return isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)
+    }
+
+    /// Whether the endpoint closed an idle connection while this request was on its way to it: that says nothing about the
+    /// endpoint, and is made good once without being counted.
+    private func meetsStaleConnection(_ failure: Failure) -> Bool {
+        failure == .connectionTerminated && isConnectionReused && !hasMetStaleConnection
+            && isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)
     }
 }

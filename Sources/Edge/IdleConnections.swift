@@ -17,7 +17,7 @@ struct IdleConnections: ~Copyable {
     /// Idle connections of an endpoint.
     func count(_ endpoint: Int) -> Int { Int(counts[endpoint]) }
 
-    func insert(_ upstream: Int, in upstreams: borrowing SlotTable<UpstreamConnection>) {
+    func insert(_ upstream: Int, in upstreams: SlotTable<UpstreamConnection>) {
         let endpoint = Int(upstreams[upstream].endpoint.index)
         let head = heads[endpoint]
         upstreams[upstream].previousIdle = -1
@@ -27,7 +27,7 @@ struct IdleConnections: ~Copyable {
         counts[endpoint] += 1
     }
 
-    func remove(_ upstream: Int, in upstreams: borrowing SlotTable<UpstreamConnection>) {
+    func remove(_ upstream: Int, in upstreams: SlotTable<UpstreamConnection>) {
         let endpoint = Int(upstreams[upstream].endpoint.index)
         let previous = upstreams[upstream].previousIdle
         let next = upstreams[upstream].nextIdle
@@ -43,7 +43,7 @@ struct IdleConnections: ~Copyable {
 
     /// The connection used last, taken out of the list; nil when there is none of this incarnation.
     func first(
-        of endpoint: EndpointReference, in upstreams: borrowing SlotTable<UpstreamConnection>
+        of endpoint: EndpointReference, in upstreams: SlotTable<UpstreamConnection>
     ) -> Int? {
         let head = heads[Int(endpoint.index)]
         guard head >= 0, upstreams[Int(head)].endpoint == endpoint else { return nil }

@@ -10,7 +10,7 @@ struct KernelNetwork: ~Copyable, Network {
     private let listeners: [Int32]
     private let wakers: [Int32]
     private let server: TLSContext?
-    private let upstreams: [TLSUpstream]
+    private let upstreams: [TLSUpstream?]
     private let sessions: SlotTable<TLSSession>
     /// For each descriptor the slot of its session plus one; 0 for a plain stream.
     private let slots: FixedArray<UInt32>
@@ -23,7 +23,7 @@ struct KernelNetwork: ~Copyable, Network {
     ///   - streamsMax: more streams than there can ever be at once.
     ///   - descriptorsMax: no descriptor's number reaches this.
     init(
-        listeners: [Int32], wakers: [Int32], server: TLSContext?, upstreams: [TLSUpstream],
+        listeners: [Int32], wakers: [Int32], server: TLSContext?, upstreams: [TLSUpstream?],
         streamsMax: Int, descriptorsMax: Int
     ) throws(SystemError) {
         poller = try Poller()
@@ -111,7 +111,7 @@ struct KernelNetwork: ~Copyable, Network {
     private func session(of stream: Int32) -> Int { Int(slots[Int(stream)]) - 1 }
 
     mutating func receive(
-        _ stream: Int32, into block: BlockID, of pool: borrowing BlockPool
+        _ stream: Int32, into block: BlockID, of pool: BlockPool
     ) -> ReceiveResult {
         let slot = session(of: stream)
         guard slot >= 0 else { return StreamSocket.receive(stream, into: block, of: pool) }
@@ -133,7 +133,7 @@ struct KernelNetwork: ~Copyable, Network {
     }
 
     mutating func send(
-        _ stream: Int32, _ chain: BlockChain, of pool: borrowing BlockPool
+        _ stream: Int32, _ chain: BlockChain, of pool: BlockPool
     ) -> SendResult {
         let slot = session(of: stream)
         guard slot >= 0 else { return StreamSocket.send(stream, chain, of: pool) }
@@ -183,7 +183,10 @@ struct KernelNetwork: ~Copyable, Network {
     }
 
     mutating func beginTLS(_ stream: Int32, upstream: Int) {
-        adopt(upstreams[upstream].connect(stream), stream)
+        guard let context = upstreams[upstream] else {
+            preconditionFailure("an endpoint speaks TLS that the configuration does not know of")
+        }
+        adopt(context.connect(stream), stream)
     }
 
     private mutating func adopt(_ session: consuming TLSSession, _ stream: Int32) {
@@ -205,7 +208,7 @@ struct KernelNetwork: ~Copyable, Network {
         return Signals.TLSFacts(
             version: facts.version, cipher: facts.cipher, group: facts.group,
             isResumed: facts.isResumed,
-            alpn: facts.applicationProtocol == .http1 ? .http1 : .none)
+            alpn: facts.applicationProtocol == .http11 ? .http1 : .none)
     }
 
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {

@@ -51,11 +51,11 @@ protocol Network: ~Copyable {
     mutating func rewatch(_ stream: Int32, token: UInt64, writable: Bool)
 
     mutating func receive(
-        _ stream: Int32, into block: BlockID, of pool: borrowing BlockPool
+        _ stream: Int32, into block: BlockID, of pool: BlockPool
     ) -> ReceiveResult
     /// Writes the first bytes of a chain; consumes nothing.
     mutating func send(
-        _ stream: Int32, _ chain: BlockChain, of pool: borrowing BlockPool
+        _ stream: Int32, _ chain: BlockChain, of pool: BlockPool
     ) -> SendResult
     mutating func shutdownWrite(_ stream: Int32)
     /// - Parameter isBroken: the peer has to see a break, not an end.

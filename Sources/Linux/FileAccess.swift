@@ -40,7 +40,7 @@ extension Descriptor {
     /// Writes as much as the other end takes at once, for logs that must not hold the writer up.
     ///
     /// False when bytes are left over: a pipe is full, or the disk is.
-    package static func writeNow(_ bytes: [UInt8], to number: Int32) -> Bool {
+    package static func writeNow(_ bytes: Span<UInt8>, to number: Int32) -> Bool {
         var done = 0
         while done < bytes.count {
             var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
@@ -162,6 +162,26 @@ package enum FileSystem {
     package static func remove(_ path: String) throws(SystemError) {
         guard unsafe unlink(path) == 0 || clinux_errno() == ENOENT else {
             throw SystemError("unlink")
+        }
+    }
+
+    /// Removes a folder and all that is in it, links as links; one that is not there is no error.
+    package static func removeTree(_ path: String) throws(SystemError) {
+        guard let status = try? status(of: path) else { return }
+        guard status.isFolder, (try? target(ofLink: path)) == nil else { return try remove(path) }
+        for name in try names(in: path) { try removeTree("\(path)/\(name)") }
+        try removeFolder(path)
+    }
+
+    /// Empties an open file.
+    package static func truncate(_ number: Int32) throws(SystemError) {
+        guard ftruncate(number, 0) == 0 else { throw SystemError("ftruncate") }
+    }
+
+    /// Removes an empty folder; one that is not there is no error.
+    package static func removeFolder(_ path: String) throws(SystemError) {
+        guard unsafe rmdir(path) == 0 || clinux_errno() == ENOENT else {
+            throw SystemError("rmdir")
         }
     }
 

@@ -2,7 +2,8 @@ import CLinux
 
 /// Who runs this process, and where, as people write it.
 package enum HostIdentity {
-    /// `USER@HOST`; the user's number where it has no name, and `localhost` where the machine has none.
+    /// `USER@HOST`; the user's number where it has no name, and `localhost` where the machine has
+    /// none.
     package static var userAtHost: String {
         let number = geteuid()
         let user =

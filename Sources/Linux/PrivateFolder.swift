@@ -1,13 +1,15 @@
 import CLinux
 
-/// A folder that only its owner may look into (mode 0700), for keys: files of mode 0600, replaced whole or not at all.
+/// A folder that only its owner may look into (mode 0700), for keys: files of mode 0600, replaced
+/// whole or not at all.
 package struct PrivateFolder: ~Copyable {
     private let folder: Descriptor
 
     /// The largest file it reads, in bytes: certificates and keys are a few KiB.
     package static let fileBytesMax = 1 << 20
 
-    /// Opens the folder, makes it and the folders above it where they are missing, and takes the rights of others away.
+    /// Opens the folder, makes it and the folders above it where they are missing, and takes the
+    /// rights of others away.
     ///
     /// - Throws: `EPERM` where the folder belongs to somebody else.
     package init(_ path: String) throws(SystemError) {

@@ -6,6 +6,11 @@ public struct SharedMemoryError: Error, Equatable, Sendable {
     public let call: String
     /// `errno`, or 0 when the file was shorter than what was to be mapped.
     public let number: Int32
+
+    public init(call: String, number: Int32) {
+        self.call = call
+        self.number = number
+    }
 }
 
 /// A memory file mapped into this process: words and bytes that several processes share.

@@ -2,10 +2,16 @@ package import Configuration
 
 // The keys of `services.*` that edges and the master have to agree on.
 extension ServiceOptions {
-    /// Most workers of a service. Each is a process; some hundreds are far beyond any machine's cores.
+    /// Most workers of a service. Each is a process; some hundreds are far beyond any machine's
+    /// cores.
     package static let workersMax = 1024
     /// Most places of a worker that are leases, one word each.
     package static let placesMax = 64
+    /// Most requests at once for a program of its own kind; beyond `placesMax` they are counted,
+    /// not leased.
+    package static let concurrencyMax = 65_535
+    /// Most words of a command line.
+    package static let wordsMax = 1024
     private static let ownWorkers = ["app", "command", "demo"]
 
     package static let app = Setting(
@@ -24,8 +30,9 @@ extension ServiceOptions {
         "services.*.threads", .integer(1...placesMax), default: "1", with: ["app"],
         "threads of each worker; it gets as many requests at once", example: "2")
     static let concurrency = Setting(
-        "services.*.concurrency", .integer(1...placesMax), default: "1",
-        with: ["command", "demo"], "requests a worker gets at once", example: "16")
+        "services.*.concurrency", .integer(1...concurrencyMax), default: "1",
+        with: ["command", "demo"], "requests a worker gets at once; for demo at most 64",
+        example: "16")
     static let keepAlive = Setting(
         "services.*.keep_alive", .boolean, default: "false", with: ["command"],
         "use a connection to the program again for the next request", example: "true")
@@ -36,7 +43,7 @@ extension ServiceOptions {
     static let weight = Setting(
         "services.*.upstreams[].weight", .integer(0...1000), default: "1",
         "its share of the requests; 0 takes none", example: "2")
-    static let ca = Setting(
+    package static let ca = Setting(
         optional: "services.*.upstreams[].ca", .path("a PEM file"),
         found: "the system's", "the CAs that may have signed its certificate",
         example: "/etc/proxy/tls/internal-ca.pem")
@@ -68,7 +75,8 @@ extension ServiceOptions {
         "from the end of the request to the first byte of its answer; then 504", example: "30s")
     static let request = Setting(
         "services.*.timeout.request", .duration(), default: "5m",
-        "from the choice of the worker to the end of its answer; then 504, and the worker is replaced",
+        "from the choice of the worker to the end of its answer; then 504, and the worker "
+            + "is replaced",
         example: "1m")
     static let start = Setting(
         "services.*.timeout.start", .duration(), default: "30s",
@@ -131,12 +139,18 @@ extension ServiceOptions {
             healthPause.declaration, buffer.declaration, bodySize.declaration,
         ],
         shapes: [
-            Shape("services", "who answers requests, by name"),
-            Shape("services.*", "one service", checkName: checkName),
-            Shape("services.*.command", "a program that speaks HTTP on the socket it is given"),
+            Shape(
+                "services", "who answers requests, by name", isRequired: true,
+                counts: 1...4096),
+            Shape(
+                "services.*", "one service", oneOf: ["app", "command", "upstreams", "demo"],
+                checkName: checkName),
+            Shape(
+                "services.*.command", "a program that speaks HTTP on the socket it is given",
+                counts: 1...wordsMax),
             Shape(
                 "services.*.upstreams[]", "servers that run already",
-                shorthand: .value(of: "url")),
+                shorthand: .value(of: "url"), counts: 1...4096),
             Shape("services.*.queue", "requests that wait for a worker"),
             Shape("services.*.timeout", "times towards workers and upstreams"),
             Shape("services.*.pool", "connections to each upstream"),

@@ -2,7 +2,8 @@ public import Memory
 
 /// Turns records of a ring into plug-in lines (contract section 6), one after the other.
 public struct SignalLine: Sendable {
-    /// The longest line in bytes: every byte of the record's texts escaped, and 2 KiB for keys and numbers.
+    /// The longest line in bytes: every byte of the record's texts escaped, and 2 KiB for keys and
+    /// numbers.
     public static let bytesMax = ByteWriter.escapedBytesMax * SignalRecord.bytesMax + 2048
 
     private var request = RequestLine()
@@ -17,8 +18,8 @@ public struct SignalLine: Sendable {
         public let data: ByteRange
     }
 
-    /// Writes `,"time":…,"id":…,"sender":…,"data":{…}}` and a line feed: what follows the sequence number,
-    /// which differs from plug-in to plug-in.
+    /// Writes `,"time":…,"id":…,"sender":…,"data":{…}}` and a line feed: what follows the sequence
+    /// number, which differs from plug-in to plug-in.
     ///
     /// - Parameter slot: a record, maybe followed by bytes that do not count.
     /// - Returns: which signal it is; nil, and nothing written, when the bytes are no record.
@@ -45,12 +46,23 @@ public struct SignalLine: Sendable {
         return Parts(signal: record.signal, data: data)
     }
 
-    /// Writes `{"v":1,"event":"NAME","seq":N`, which stands before what `write` wrote.
-    public static func writeHead(_ name: StaticString, seq: UInt64, to writer: inout ByteWriter) {
+    /// Writes `{"v":1,"event":"NAME","seq":`; the number and what `write` wrote follow.
+    public static func writeHead(_ signal: Signal, to writer: inout ByteWriter) {
         writer.write("{\"v\":1,\"event\":\"")
-        writer.write(name)
+        writer.write(signal.name)
         writer.write("\",\"seq\":")
-        writer.write(decimal: seq)
+    }
+
+    /// As `write`, for the signals that a plug-in host raises itself: `plugin_dropped` and
+    /// `plugin_failed`.
+    package mutating func writePlugin(
+        _ signal: Signal, named name: String, count: UInt64, reason: String, wall: UInt64,
+        to writer: inout ByteWriter
+    ) -> Parts? {
+        var record = ByteScratch(capacity: SignalRecord.bytesMax)
+        record.writer.writeNote(
+            signal, number: count, note: reason.utf8.span, sender: name.utf8.span, wall: wall)
+        return write(record.bytes, to: &writer)
     }
 
     private mutating func writeData(of record: borrowing SignalRecord, to writer: inout ByteWriter)

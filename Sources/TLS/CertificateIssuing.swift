@@ -13,8 +13,8 @@ package struct IssuedCertificate: Equatable, Sendable {
 
 /// Makes certificates with EC P-256 keys: a root that vouches, and leaves that serve.
 ///
-/// Pure but for OpenSSL's randomness: nothing is read or written. Both pass the strict checks of RFC 5280
-/// (`X509_V_FLAG_X509_STRICT`), which want key usage and key identifiers.
+/// Pure but for OpenSSL's randomness: nothing is read or written. Both pass the strict checks of
+/// RFC 5280 (`X509_V_FLAG_X509_STRICT`), which want key usage and key identifiers.
 package enum CertificateIssuing {
     /// Certificates are good from so many seconds ago, since clocks differ.
     package static let backdateSeconds: Int64 = 3600
@@ -93,7 +93,8 @@ package enum CertificateIssuing {
         return unsafe addressText(stringBytes(octets)) ?? name
     }
 
-    /// The first certificate block of a PEM file, without what else is in there; empty where there is none.
+    /// The first certificate block of a PEM file, without what else is in there; empty where there
+    /// is none.
     package static func firstCertificate(in pem: [UInt8]) -> [UInt8] {
         guard let chain = try? CertificateChain(pem: pem), let bio = unsafe BIO_new(BIO_s_mem())
         else { return [] }

@@ -38,7 +38,8 @@ import Testing
         guard let parts = line.write(record.span, to: &scratch.writer) else { return nil }
         #expect(scratch.writer.isOverfull == false)
         let head = text {
-            SignalLine.writeHead(parts.signal.name, seq: 80123, to: &$0)
+            SignalLine.writeHead(parts.signal, to: &$0)
+            $0.write(decimal: 80123)
         }
         return head + String(decoding: array(scratch.bytes), as: UTF8.self)
     }

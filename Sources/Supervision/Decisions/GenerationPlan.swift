@@ -8,8 +8,9 @@ package struct GenerationPlan: Equatable, Sendable {
     package var removed: [String] = []
 
     /// Compares parts, each a name and everything that is set for it.
-    package init(
-        from old: [(name: String, settings: String)], to new: [(name: String, settings: String)]
+    package init<Settings: Equatable>(
+        from old: [(name: String, settings: Settings)],
+        to new: [(name: String, settings: Settings)]
     ) {
         let before = Dictionary(old.map { ($0.name, $0.settings) }) { first, _ in first }
         let after = Set(new.map(\.name))

@@ -104,6 +104,9 @@ package struct PoolState: Sendable {
     /// Why a worker is about to end or has just ended, if that was our doing.
     package func cause(_ key: WorkerKey) -> Cause? { worker(key)?.cause }
 
+    /// Whether a worker takes requests.
+    package func isReady(_ key: WorkerKey) -> Bool { worker(key)?.phase == .ready }
+
     /// When a worker was started; nil once it has ended.
     package func startedAt(_ key: WorkerKey) -> UInt64? { worker(key)?.startedAt }
 
