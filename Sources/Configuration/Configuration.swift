@@ -9,6 +9,7 @@ package struct Configuration: Sendable {
     package let folder: String
     package private(set) var values = ConfigurationTree()
     private var written: [String: Mark] = [:]
+    private var writtenChildren: [String: [String]] = [:]
     /// Paths of groups that hold a key nobody knows.
     package private(set) var groupsWithUnknownKeys: Set<String> = []
 
@@ -28,9 +29,14 @@ package struct Configuration: Sendable {
     /// Takes a key away with everything below it.
     package mutating func remove(_ path: [String]) { values.remove(path) }
 
+    mutating func replaceValues(by values: ConfigurationTree) { self.values = values }
+
     /// Notes that `path` was written, and where.
     mutating func note(_ path: [String], key: SourcePosition, value: SourcePosition) {
         written[joinedPath(path)] = Mark(key: key, value: value)
+        if let name = path.last {
+            writtenChildren[joinedPath(path.dropLast()), default: []].append(name)
+        }
     }
 
     mutating func noteUnknownKey(in path: [String]) {
@@ -38,7 +44,14 @@ package struct Configuration: Sendable {
     }
 
     /// True when the key stands in the file, whether its value was good or not.
-    package func isWritten(_ path: String...) -> Bool { written[joinedPath(path)] != nil }
+    package func isWritten(_ path: String...) -> Bool { isWritten(path) }
+
+    package func isWritten(_ path: [String]) -> Bool { written[joinedPath(path)] != nil }
+
+    /// The names written below a group, list or map, those with faults too; without positions, those that are set.
+    package func writtenNames(below path: [String]) -> [String] {
+        writtenChildren[joinedPath(path)] ?? values.node(path)?.childNames ?? []
+    }
 
     /// Where the key stands; where it was not written, its nearest group.
     package func position(_ path: [String]) -> SourcePosition? {
@@ -58,10 +71,33 @@ package struct Configuration: Sendable {
     /// The effective configuration, once defaults and everything automatic are filled in.
     package var effective: EffectiveConfiguration { EffectiveConfiguration(values) }
 
+    /// A value as far as it is there; nil where it is not, or was refused.
+    package func value<Value>(_ setting: Setting<Value>, _ names: String...) -> Value? {
+        values.node(boundPath(setting.path, names))?.text.flatMap { try? setting.type.parse($0) }
+    }
+
+    /// The values of a list or map of plain values that are there, with their names or numbers.
+    package func entries<Value>(
+        _ setting: Setting<Value>, _ names: String...
+    ) -> [(name: String, value: Value)] {
+        guard let node = values.node(boundPath(setting.path, names)) else { return [] }
+        return node.childNames.compactMap { name in
+            node.child(name)?.text.flatMap { try? setting.type.parse($0) }.map { (name, $0) }
+        }
+    }
+
+    /// The names below a list or map.
+    package func names(_ path: String, _ names: String...) -> [String] {
+        values.node(boundPath(path, names))?.childNames ?? []
+    }
+
+    /// True where a value, or a group with values, is there.
+    package func has(_ path: String...) -> Bool { values.node(path) != nil }
+
     /// A finding at the place of a key.
     package func finding(
         _ path: String..., at place: SourcePosition? = nil,
-        severity: Diagnostic.Severity = .error, _ message: String, suggestion: String? = nil
+        severity: Diagnostic.Severity = .error, message: String, suggestion: String? = nil
     ) -> Diagnostic {
         Diagnostic(
             file: file, position: place ?? position(path), severity: severity,
@@ -70,7 +106,7 @@ package struct Configuration: Sendable {
 
     /// A finding at the place of a value.
     package func finding(
-        value path: String..., severity: Diagnostic.Severity = .error, _ message: String,
+        value path: String..., severity: Diagnostic.Severity = .error, message: String,
         suggestion: String? = nil
     ) -> Diagnostic {
         Diagnostic(

@@ -10,10 +10,11 @@ package struct EffectiveConfiguration: Sendable, Equatable {
     /// Reads what `lines` wrote; nil when a line is none of ours.
     package init?(lines: String) {
         var values = ConfigurationTree()
-        for line in lines.split(separator: "\n") {
-            guard let space = line.firstIndex(of: " "),
+        // Bytes, not characters: a combining mark after a blank would hide it.
+        for line in Array(lines.utf8).split(separator: UInt8(ascii: "\n")) {
+            guard let space = line.firstIndex(of: UInt8(ascii: " ")),
                 let path = splitPath(line[..<space]),
-                let text = unescapedLine(line[line.index(after: space)...])
+                let text = unescapedLine(line[(space + 1)...])
             else { return nil }
             values.set(path, to: text)
         }
@@ -74,7 +75,7 @@ func patternSteps(_ path: String) -> [String] {
 }
 
 /// A declared path with names in the place of its `*` and `[]`; a last one without a name is left out.
-private func boundPath(_ pattern: String, _ names: [String]) -> [String] {
+func boundPath(_ pattern: String, _ names: [String]) -> [String] {
     var names = names[...]
     var path: [String] = []
     for step in patternSteps(pattern) {
@@ -89,63 +90,62 @@ private func boundPath(_ pattern: String, _ names: [String]) -> [String] {
     return path
 }
 
-/// A path as one word: dots, blanks and control characters within a name are escaped.
+/// A path as one word: dots, blanks and line breaks within a name are escaped.
 package func joinedPath(_ path: [String]) -> String {
     path.map { name in
-        guard name.unicodeScalars.contains(where: { $0 == "." || $0 == "\\" || $0.value <= 0x20 })
-        else { return name }
-        return escapedLine(name).map { character in
-            switch character {
-            case ".": "\\d"
-            case " ": "\\s"
-            default: String(character)
-            }
-        }.joined()
+        guard name.utf8.contains(where: { $0 <= 0x20 || ".\\".utf8.contains($0) }) else {
+            return name
+        }
+        return escaped(name, [".": "d", " ": "s"])
     }.joined(separator: ".")
 }
 
-func splitPath(_ text: Substring) -> [String]? {
+func splitPath(_ text: ArraySlice<UInt8>) -> [String]? {
     var path: [String] = []
-    for part in text.split(separator: ".", omittingEmptySubsequences: false) {
+    for part in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
         guard let name = unescapedLine(part) else { return nil }
         path.append(name)
     }
     return path
 }
 
-private func escapedLine(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0 == "\\" || $0 == "\n" || $0 == "\r" }) else {
-        return text
-    }
+private func escapedLine(_ text: String) -> String { escaped(text, [:]) }
+
+private func escaped(_ text: String, _ more: [Unicode.Scalar: String]) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
         switch scalar {
         case "\\": result += "\\\\"
         case "\n": result += "\\n"
         case "\r": result += "\\r"
-        default: result.unicodeScalars.append(scalar)
+        default:
+            if let letter = more[scalar] {
+                result += "\\" + letter
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
         }
     }
     return result
 }
 
-private func unescapedLine(_ text: Substring) -> String? {
-    var result = ""
+private func unescapedLine(_ text: ArraySlice<UInt8>) -> String? {
+    var result: [UInt8] = []
     var isEscaped = false
-    for scalar in text.unicodeScalars {
+    for byte in text {
         guard isEscaped else {
-            if scalar == "\\" { isEscaped = true } else { result.unicodeScalars.append(scalar) }
+            if byte == UInt8(ascii: "\\") { isEscaped = true } else { result.append(byte) }
             continue
         }
-        switch scalar {
-        case "\\": result += "\\"
-        case "n": result += "\n"
-        case "r": result += "\r"
-        case "d": result += "."
-        case "s": result += " "
+        switch byte {
+        case UInt8(ascii: "\\"): result.append(byte)
+        case UInt8(ascii: "n"): result.append(UInt8(ascii: "\n"))
+        case UInt8(ascii: "r"): result.append(UInt8(ascii: "\r"))
+        case UInt8(ascii: "d"): result.append(UInt8(ascii: "."))
+        case UInt8(ascii: "s"): result.append(UInt8(ascii: " "))
         default: return nil
         }
         isEscaped = false
     }
-    return isEscaped ? nil : result
+    return isEscaped ? nil : String(validating: result, as: UTF8.self)
 }

@@ -94,7 +94,7 @@ package struct Declaration: Sendable {
     package let canonical: @Sendable (_ text: String, _ folder: String) throws(Complaint) -> String
 }
 
-/// How a group, list or map may be written, beside the plain way.
+/// What holds for a group, list or map as a whole. A path that ends in `[]` or `*` stands for each element.
 package struct Shape: Sendable {
     /// What a plain value stands for in the place of a group or map.
     package enum Shorthand: Equatable, Sendable {
@@ -106,24 +106,33 @@ package struct Shape: Sendable {
 
     package let path: String
     package let meaning: String
-    package let shorthand: Shorthand?
+    package var shorthand: Shorthand?
     /// True for a list whose only element may stand without brackets.
-    package let takesOne: Bool
+    package var takesOne = false
     /// True for a group whose defaults hold only where it is written.
-    package let isOptional: Bool
+    package var isOptional = false
+    /// True for what has to be written wherever the group it belongs to is.
+    package var isRequired = false
+    /// How many elements a list or map has.
+    package var counts: ClosedRange<Int>?
+    /// Keys of a group of which exactly one is written.
+    package var oneOf: [String] = []
     /// Complains of a name that a map cannot have.
-    package let checkName: (@Sendable (String) throws(Complaint) -> Void)?
+    package var checkName: (@Sendable (String) throws(Complaint) -> Void)?
 
     package init(
         _ path: String, _ meaning: String, shorthand: Shorthand? = nil, takesOne: Bool = false,
-        isOptional: Bool = false,
-        checkName: (@Sendable (String) throws(Complaint) -> Void)? = nil
+        isOptional: Bool = false, isRequired: Bool = false, counts: ClosedRange<Int>? = nil,
+        oneOf: [String] = [], checkName: (@Sendable (String) throws(Complaint) -> Void)? = nil
     ) {
         self.path = path
         self.meaning = meaning
         self.shorthand = shorthand
         self.takesOne = takesOne
         self.isOptional = isOptional
+        self.isRequired = isRequired
+        self.counts = counts
+        self.oneOf = oneOf
         self.checkName = checkName
     }
 }

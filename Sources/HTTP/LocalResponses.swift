@@ -93,7 +93,7 @@ extension ByteWriter {
 
     /// Writes a redirect.
     ///
-    /// - Parameter template: the location, in which `{target}` stands for the request's path and query and `{host}` for
+    /// - Parameter template: the location, in which `{target}` stands for the request's path and query, `{path}` for its path and `{host}` for
     ///   its host without the port.
     public mutating func write(
         redirect response: LocalResponse, to template: Span<UInt8>, of head: borrowing RequestHead,
@@ -110,6 +110,9 @@ extension ByteWriter {
                     write(targetOf: head, from: bytes)
                 }
                 rest = rest.extracting(droppingFirst: 8)
+            } else if rest.starts(with: "{path}") {
+                write(pathOf: head, from: bytes)
+                rest = rest.extracting(droppingFirst: 6)
             } else if rest.starts(with: "{host}") {
                 write(hostOf: head, from: bytes, origin)
                 rest = rest.extracting(droppingFirst: 6)
@@ -119,6 +122,12 @@ extension ByteWriter {
             }
         }
         write("\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    private mutating func write(pathOf head: borrowing RequestHead, from bytes: Span<UInt8>) {
+        let path = bytes.extracting(head.path.indices)
+        if path.count == 0 { write("/") }
+        write(path)
     }
 
     private mutating func write(

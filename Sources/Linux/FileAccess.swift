@@ -36,6 +36,45 @@ extension Descriptor {
     }
 }
 
+extension Descriptor {
+    /// Writes as much as the other end takes at once, for logs that must not hold the writer up.
+    ///
+    /// False when bytes are left over: a pipe is full, or the disk is.
+    package static func writeNow(_ bytes: Span<UInt8>, to number: Int32) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+            guard unsafe poll(&entry, 1, 0) == 1, entry.revents & Int16(POLLOUT) != 0 else {
+                return false
+            }
+            // A pipe that is ready takes this much without blocking (PIPE_BUF, pipe(7)).
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe write(number, $0.baseAddress! + done, min(4096, $0.count - done))
+            }
+            if count < 0 && clinux_errno() == EINTR { continue }
+            guard count > 0 else { return false }
+            done += count
+        }
+        return true
+    }
+
+    /// Locks the file for this open file alone, until its last copy is closed; false when another has it.
+    package borrowing func tryLock() -> Bool { clinux_flock_try(number) == 0 }
+
+    /// What has come on a non-blocking socket or pipe; empty at its end, nil when nothing waits.
+    package borrowing func readAvailable(atMost count: Int) throws(SystemError) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = unsafe read(number, &bytes, count)
+        guard got >= 0 else {
+            switch clinux_errno() {
+            case EAGAIN, EINTR: return nil
+            default: throw SystemError("read")
+            }
+        }
+        return Array(bytes[..<got])
+    }
+}
+
 /// Files, folders and links by path, with the kernel's own words when something is wrong.
 package enum FileSystem {
     /// What `stat` says about a path, links followed.
@@ -123,6 +162,13 @@ package enum FileSystem {
     package static func remove(_ path: String) throws(SystemError) {
         guard unsafe unlink(path) == 0 || clinux_errno() == ENOENT else {
             throw SystemError("unlink")
+        }
+    }
+
+    /// Removes an empty folder; one that is not there is no error.
+    package static func removeFolder(_ path: String) throws(SystemError) {
+        guard unsafe rmdir(path) == 0 || clinux_errno() == ENOENT else {
+            throw SystemError("rmdir")
         }
     }
 

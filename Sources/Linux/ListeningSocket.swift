@@ -85,6 +85,12 @@ package struct ListeningSocket: ~Copyable, Sendable {
         return descriptor
     }
 
+    /// Whether a connection waits in the queue of a listening socket.
+    package static func hasWaiting(_ number: Int32) -> Bool {
+        var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&entry, 1, 0) == 1
+    }
+
     /// Whether something accepts connections at `address` right now; refused, absent or full is a no.
     package static func accepts(_ address: SocketAddress) -> Bool {
         let flags = streamFlags

@@ -29,11 +29,9 @@ package struct MessageSocket: ~Copyable, Sendable {
             other = MessageSocket(owning: Descriptor(owning: numbers[1]))
         }
 
-        /// Gives both ends away.
-        package consuming func take(
-            _ body: (consuming MessageSocket, consuming MessageSocket) -> Void
-        ) {
-            body(one, other)
+        /// Gives both ends away; the caller closes them, or hands them on.
+        package consuming func release() -> (one: Int32, other: Int32) {
+            (one.descriptor.release(), other.descriptor.release())
         }
     }
 

@@ -30,9 +30,9 @@ package struct OutputPipe: ~Copyable {
         package let reader: Descriptor
         package let writer: Descriptor
 
-        /// Gives both away.
-        package consuming func take(_ body: (consuming Descriptor, consuming Descriptor) -> Void) {
-            body(reader, writer)
+        /// Gives both away; the caller closes them, or hands them on.
+        package consuming func release() -> (reader: Int32, writer: Int32) {
+            (reader.release(), writer.release())
         }
     }
 

@@ -92,6 +92,21 @@ package struct ProcessLaunch: Sendable {
     }
 }
 
+extension ProcessLaunch {
+    /// Becomes the program: this process goes on as it, with its descriptors (those that are not
+    /// close-on-exec) and its number. Comes back only with what went wrong.
+    package static func become(
+        _ program: String, arguments: [String], environment: [String]
+    ) -> SystemError {
+        unsafe withCStrings(arguments) { arguments in
+            unsafe withCStrings(environment) { environment in
+                _ = unsafe clinux_execve(program, arguments, environment)
+            }
+        }
+        return SystemError("execve")
+    }
+}
+
 /// Calls `body` with the strings as a C array that ends with a null pointer.
 @unsafe
 private func withCStrings<Result>(

@@ -52,6 +52,15 @@ package enum ProcessTraits {
         unsafe getenv(name).map { unsafe String(cString: $0) }
     }
 
+    /// Bits that files made from now on do not get; gives those that held before.
+    @discardableResult
+    package static func setFileMask(_ mask: UInt32) -> UInt32 { umask(mask) }
+
+    /// Where this process stands, absolute.
+    package static var folder: String {
+        (try? FileSystem.target(ofLink: "/proc/self/cwd")) ?? "/"
+    }
+
     /// Ends the process at once, without any of its clean-up.
     package static func exitNow(_ code: Int32) -> Never { _exit(code) }
 

@@ -59,6 +59,43 @@ package struct RoleSheet: Equatable, Sendable {
     }
 }
 
+extension RoleSheet {
+    /// The user the role is to run as; nil: as whoever started it.
+    package var account: Account? {
+        get {
+            guard let user = integer("user.number"), let group = integer("user.group") else {
+                return nil
+            }
+            let groups = (self["user.groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
+            return Account(
+                user: UInt32(user), group: UInt32(group), groups: groups,
+                name: self["user.name"] ?? "", home: self["user.home"] ?? "/")
+        }
+        set {
+            guard let newValue else { return }
+            self["user.number"] = "\(newValue.user)"
+            self["user.group"] = "\(newValue.group)"
+            self["user.groups"] = newValue.groups.map { "\($0)" }.joined(separator: ",")
+            self["user.name"] = newValue.name
+            self["user.home"] = newValue.home
+        }
+    }
+
+    /// Makes this process what its role is meant to be, before it touches anything from outside: named `title`, of the
+    /// sheet's user for good, without core dumps, and, when `endsWithParent`, killed when the master ends.
+    ///
+    /// Throws `ESRCH` when the master has ended already.
+    package func settle(as title: String, endsWithParent: Bool = true) throws(SystemError) {
+        ProcessTraits.rename(to: title)
+        try account?.assume()
+        try ProcessTraits.forbidDumping()
+        // After the change of user, which clears it.
+        if endsWithParent, let parent = integer("parent") {
+            try ProcessTraits.endWithParent(Int32(parent))
+        }
+    }
+}
+
 /// Writes a role sheet and gives a launch its descriptors, numbered as they come.
 package struct RoleLaunch {
     package private(set) var sheet = RoleSheet()
@@ -79,6 +116,9 @@ package struct RoleLaunch {
         sheet[name] = value.description
     }
 
+    /// Has the role run as this user.
+    package mutating func run(as account: Account?) { sheet.account = account }
+
     /// Lets the child inherit `descriptor`, which it finds as `fd.NAME`.
     package mutating func give(_ descriptor: Int32, as name: String) {
         let number = RoleSheet.descriptorNumber + 1 + Int32(given.count)
@@ -88,6 +128,8 @@ package struct RoleLaunch {
 
     /// Starts this same program (the one that runs, not what lies on disk by now) in the role.
     package func start() throws(SystemError) -> ChildProcess {
+        var sheet = sheet
+        sheet["parent"] = "\(ProcessTraits.pid)"
         let file = try MemoryFile.sealed(name: "role-sheet", sheet.bytes)
         var launch = ProcessLaunch(
             program: "/proc/self/exe", arguments: ["proxy", "--role", role],

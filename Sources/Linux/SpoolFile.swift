@@ -27,7 +27,7 @@ public struct SpoolFile: ~Copyable {
     ///
     /// - Throws: `ENOSPC` and the like; the bytes already counted stay valid.
     public mutating func append(
-        _ chain: BlockChain, of pool: borrowing BlockPool
+        _ chain: BlockChain, of pool: BlockPool
     ) throws(SystemError) {
         var block = chain.first
         while !block.isNone {
@@ -52,7 +52,7 @@ public struct SpoolFile: ~Copyable {
     ///
     /// - Returns: how many; 0 when everything has been read back.
     public mutating func read(
-        into block: BlockID, of pool: borrowing BlockPool
+        into block: BlockID, of pool: BlockPool
     ) throws(SystemError) -> Int {
         let room = unsafe pool.unsafeRoom(in: block)
         let wanted = Int(min(UInt64(room.count), count))

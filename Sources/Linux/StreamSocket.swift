@@ -48,7 +48,7 @@ public enum StreamSocket {
 
     /// Reads into the room behind a block's last byte.
     public static func receive(
-        _ socket: Int32, into block: BlockID, of pool: borrowing BlockPool
+        _ socket: Int32, into block: BlockID, of pool: BlockPool
     ) -> ReceiveResult {
         let room = unsafe pool.unsafeRoom(in: block)
         precondition(room.count > 0)
@@ -67,7 +67,7 @@ public enum StreamSocket {
 
     /// Writes a chain's first blocks with one call. Nothing is consumed from the chain.
     public static func send(
-        _ socket: Int32, _ chain: BlockChain, of pool: borrowing BlockPool
+        _ socket: Int32, _ chain: BlockChain, of pool: BlockPool
     ) -> SendResult {
         let first = chain.first
         let second = chain.block(after: first, in: pool)
@@ -83,14 +83,14 @@ public enum StreamSocket {
     }
 
     private static func sendOne(
-        _ socket: Int32, _ block: BlockID, of pool: borrowing BlockPool
+        _ socket: Int32, _ block: BlockID, of pool: BlockPool
     ) -> Int {
         let bytes = unsafe pool.unsafeBytes(of: block)
         return unsafe CLinux.send(socket, bytes.baseAddress!, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
     private static func sendMany(
-        _ socket: Int32, _ chain: BlockChain, of pool: borrowing BlockPool
+        _ socket: Int32, _ chain: BlockChain, of pool: BlockPool
     ) -> Int {
         unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: vectorsMax) { vectors in
             var count = 0

@@ -33,3 +33,9 @@ extension SystemError: CustomStringConvertible {
         return "\(call): \(message)"
     }
 }
+
+extension SystemError {
+    /// Kernel error numbers that rooms without C headers have to tell apart.
+    public static let timedOut: Int32 = ETIMEDOUT
+    public static let connectionReset: Int32 = ECONNRESET
+}

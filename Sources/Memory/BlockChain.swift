@@ -16,7 +16,7 @@ public struct BlockChain: Sendable {
 
     /// Puts a block with at least one byte behind the last one and takes it over; gives an empty one back.
     @inlinable
-    public mutating func append(_ block: BlockID, in pool: borrowing BlockPool) {
+    public mutating func append(_ block: BlockID, in pool: BlockPool) {
         let count = pool.count(of: block)
         guard count > 0 else { return pool.give(block) }
         pool.setNext(after: block, to: .none)
@@ -28,7 +28,7 @@ public struct BlockChain: Sendable {
     /// Copies bytes behind the last one.
     ///
     /// - Returns: false, with nothing written, when the pool's budget is used up.
-    public mutating func append(_ bytes: Span<UInt8>, in pool: borrowing BlockPool) -> Bool {
+    public mutating func append(_ bytes: Span<UInt8>, in pool: BlockPool) -> Bool {
         var rest = bytes
         var added = BlockChain()
         if !tail.isNone {
@@ -55,9 +55,21 @@ public struct BlockChain: Sendable {
         return true
     }
 
+    /// Copies this chain's bytes behind another's last one.
+    ///
+    /// - Returns: false, with a part written, when the pool's budget is used up.
+    public func appendCopy(to other: inout BlockChain, in pool: BlockPool) -> Bool {
+        var block = head
+        while !block.isNone {
+            guard other.append(pool.bytes(of: block), in: pool) else { return false }
+            block = pool.next(after: block)
+        }
+        return true
+    }
+
     /// Moves all of another chain's blocks behind this one's.
     @inlinable
-    public mutating func append(contentsOf other: inout BlockChain, in pool: borrowing BlockPool) {
+    public mutating func append(contentsOf other: inout BlockChain, in pool: BlockPool) {
         guard !other.head.isNone else { return }
         if tail.isNone { head = other.head } else { pool.setNext(after: tail, to: other.head) }
         tail = other.tail
@@ -67,7 +79,7 @@ public struct BlockChain: Sendable {
 
     /// Drops the first `count` bytes and gives emptied blocks back.
     @inlinable
-    public mutating func consume(_ count: Int, in pool: borrowing BlockPool) {
+    public mutating func consume(_ count: Int, in pool: BlockPool) {
         precondition(count >= 0 && count <= self.count)
         var rest = count
         total -= UInt64(count)
@@ -84,7 +96,7 @@ public struct BlockChain: Sendable {
 
     /// Takes the first block out of the chain with its bytes; `.none` when there is none.
     @inlinable
-    public mutating func popFirst(in pool: borrowing BlockPool) -> BlockID {
+    public mutating func popFirst(in pool: BlockPool) -> BlockID {
         let block = head
         guard !block.isNone else { return .none }
         total -= UInt64(pool.count(of: block))
@@ -95,19 +107,19 @@ public struct BlockChain: Sendable {
 
     /// Gives every block back.
     @inlinable
-    public mutating func giveAll(to pool: borrowing BlockPool) {
+    public mutating func giveAll(to pool: BlockPool) {
         while !head.isNone { removeFirst(in: pool) }
         total = 0
     }
 
     /// The block behind `block`, or `.none`; for walking a chain without changing it.
     @inlinable
-    public func block(after block: BlockID, in pool: borrowing BlockPool) -> BlockID {
+    public func block(after block: BlockID, in pool: BlockPool) -> BlockID {
         pool.next(after: block)
     }
 
     @inlinable
-    mutating func removeFirst(in pool: borrowing BlockPool) {
+    mutating func removeFirst(in pool: BlockPool) {
         let next = pool.next(after: head)
         pool.give(head)
         head = next
@@ -115,7 +127,7 @@ public struct BlockChain: Sendable {
     }
 
     private mutating func write(
-        _ bytes: Span<UInt8>, to block: BlockID, in pool: borrowing BlockPool
+        _ bytes: Span<UInt8>, to block: BlockID, in pool: BlockPool
     ) {
         var writer = pool.writer(into: block)
         writer.write(bytes)

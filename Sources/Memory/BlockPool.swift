@@ -43,10 +43,10 @@ struct BlockHeader {
 /// first-out, so that a busy edge keeps to the few blocks that are in the cache. A connection without unread or
 /// unsent bytes holds none.
 ///
-/// Methods do not mutate the pool's value, so that bytes of one block can be read while another is taken. Whoever
-/// holds a block's bytes must not give that block back meanwhile; bounds are checked always.
+/// A pool lives as long as its process, and its copies are the same pool: bytes of one block can be read while another is
+/// taken. Whoever holds a block's bytes must not give that block back meanwhile; bounds are checked always.
 @safe
-public struct BlockPool: ~Copyable {
+public struct BlockPool {
     @usableFromInline
     struct State {
         @usableFromInline var free: (small: UInt32, large: UInt32)
@@ -76,12 +76,6 @@ public struct BlockPool: ~Copyable {
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(
             to: State(free: (.max, .max), fresh: (0, UInt32(smallCount)), taken: (0, 0)))
-    }
-
-    deinit {
-        unsafe memory.deallocate()
-        unsafe headers.deallocate()
-        unsafe state.deallocate()
     }
 
     /// Blocks that are taken now, of both sizes.
@@ -167,14 +161,14 @@ public struct BlockPool: ~Copyable {
 
     /// The bytes written and not consumed yet.
     @inlinable
-    @_lifetime(borrow self)
+    @_lifetime(immortal)
     public func bytes(of block: BlockID) -> Span<UInt8> {
         let index = checked(block)
         let header = unsafe headers[index]
         let span = unsafe Span(
             _unsafeStart: base(of: index) + Int(header.start), count: Int(header.end - header.start)
         )
-        return unsafe _overrideLifetime(span, borrowing: self)
+        return unsafe _overrideLifetime(span, borrowing: ())
     }
 
     /// A writer for the room behind the last byte; `commit` what it wrote.

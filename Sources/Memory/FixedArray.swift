@@ -1,8 +1,9 @@
 /// A fixed number of plain values, reserved at once and resident only when used.
 ///
-/// Unlike `Array` it never grows, copies or counts references; access does not mutate its value. Bounds are checked.
+/// Unlike `Array` it never grows and counts no references: it lives as long as its process, and its copies are the same
+/// array. Bounds are checked.
 @safe
-public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
+public struct FixedArray<Element: BitwiseCopyable> {
     @usableFromInline let elements: UnsafeMutablePointer<Element>
     public let count: Int
 
@@ -14,7 +15,13 @@ public struct FixedArray<Element: BitwiseCopyable>: ~Copyable {
         unsafe elements.initialize(repeating: element, count: count)
     }
 
-    deinit { unsafe elements.deallocate() }
+    /// Each element is made by `element` from its position.
+    public init(count: Int, _ element: (Int) -> Element) {
+        precondition(count > 0)
+        self.count = count
+        unsafe elements = .allocate(capacity: count)
+        for index in 0..<count { unsafe (elements + index).initialize(to: element(index)) }
+    }
 
     @inlinable
     public subscript(index: Int) -> Element {

@@ -2,9 +2,10 @@
 ///
 /// Memory is reserved at once and becomes resident only when a slot is first used. Slots are reused last-in first-out,
 /// and each reuse changes the slot's generation, so that a stale reference (an event of a closed connection) is
-/// recognised. Access does not mutate the table's value: two slots may be changed at once; bounds and use are checked.
+/// recognised. A table lives as long as its process, and its copies are the same table: two slots may be changed at once;
+/// bounds and use are checked.
 @safe
-public struct SlotTable<Element: ~Copyable>: ~Copyable {
+public struct SlotTable<Element: ~Copyable> {
     @usableFromInline
     struct Mark {
         /// Odd while the slot is in use.
@@ -38,16 +39,6 @@ public struct SlotTable<Element: ~Copyable>: ~Copyable {
         unsafe marks = .allocate(capacity: capacity)
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(to: State(free: .max, fresh: 0, used: 0))
-    }
-
-    deinit {
-        for index in unsafe 0..<Int(state.pointee.fresh)
-        where unsafe marks[index].generation & 1 == 1 {
-            unsafe (elements + index).deinitialize(count: 1)
-        }
-        unsafe elements.deallocate()
-        unsafe marks.deallocate()
-        unsafe state.deallocate()
     }
 
     /// Slots in use.

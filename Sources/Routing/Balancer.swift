@@ -72,6 +72,17 @@ public struct Balancer: ~Copyable {
         return pools[position(service)].choose(now: now, keyHash: keyHash, tried: tried)
     }
 
+    /// Whether an endpoint of the service may yet become ready: one is starting, ready, draining or down. Without any, waiting has no point.
+    public func hasHope(service: Int) -> Bool {
+        (0..<table.endpointHighWater).contains { index in
+            let slot = table.endpoint(index)
+            switch slot.status.state {
+            case .starting, .ready, .draining, .down: return slot.service == service
+            case .free, .failed, .retired: return false
+            }
+        }
+    }
+
     /// Counts a request for the retry budget; once for each, not for its retries.
     public mutating func countRequest(service: Int) {
         pools[position(service)].budget.deposited()

@@ -106,7 +106,7 @@ extension FrontOptions {
         shapes: [
             Shape(
                 "listen[]", "the addresses to listen on", shorthand: .value(of: "url"),
-                takesOne: true)
+                takesOne: true, isRequired: true, counts: 1...listenersMax)
         ],
         later: ["listen[].proxy_protocol", "listen[].tls", "listen[].mode", "listen[].http2"])
 }

@@ -72,12 +72,16 @@ extension RouteOptions {
             deny.declaration,
         ],
         shapes: [
-            Shape("routes[]", "which service gets which requests; the first match wins"),
-            Shape("routes[].method", "the methods it takes"),
+            Shape(
+                "routes[]", "which service gets which requests; the first match wins",
+                counts: 0...10_000, oneOf: ["to", "redirect", "respond"]),
+            Shape("routes[].method", "the methods it takes", counts: 1...32),
             Shape(
                 "routes[].header", "header fields it asks for",
                 checkName: FieldRule.checkName),
-            Shape("routes[].to", "the service that answers", shorthand: .name(value: "1")),
+            Shape(
+                "routes[].to", "the service that answers", shorthand: .name(value: "1"),
+                counts: 1...64),
             Shape("routes[].redirect", "answer with a redirect", isOptional: true),
             Shape("routes[].respond", "answer with a fixed response", isOptional: true),
             Shape(

@@ -6,6 +6,8 @@ extension ServiceOptions {
     package static let workersMax = 1024
     /// Most places of a worker that are leases, one word each.
     package static let placesMax = 64
+    /// Most words of a command line.
+    package static let wordsMax = 1024
     private static let ownWorkers = ["app", "command", "demo"]
 
     package static let app = Setting(
@@ -36,7 +38,7 @@ extension ServiceOptions {
     static let weight = Setting(
         "services.*.upstreams[].weight", .integer(0...1000), default: "1",
         "its share of the requests; 0 takes none", example: "2")
-    static let ca = Setting(
+    package static let ca = Setting(
         optional: "services.*.upstreams[].ca", .path("a PEM file"),
         found: "the system's", "the CAs that may have signed its certificate",
         example: "/etc/proxy/tls/internal-ca.pem")
@@ -131,12 +133,18 @@ extension ServiceOptions {
             healthPause.declaration, buffer.declaration, bodySize.declaration,
         ],
         shapes: [
-            Shape("services", "who answers requests, by name"),
-            Shape("services.*", "one service", checkName: checkName),
-            Shape("services.*.command", "a program that speaks HTTP on the socket it is given"),
+            Shape(
+                "services", "who answers requests, by name", isRequired: true,
+                counts: 1...4096),
+            Shape(
+                "services.*", "one service", oneOf: ["app", "command", "upstreams", "demo"],
+                checkName: checkName),
+            Shape(
+                "services.*.command", "a program that speaks HTTP on the socket it is given",
+                counts: 1...wordsMax),
             Shape(
                 "services.*.upstreams[]", "servers that run already",
-                shorthand: .value(of: "url")),
+                shorthand: .value(of: "url"), counts: 1...4096),
             Shape("services.*.queue", "requests that wait for a worker"),
             Shape("services.*.timeout", "times towards workers and upstreams"),
             Shape("services.*.pool", "connections to each upstream"),

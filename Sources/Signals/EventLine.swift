@@ -29,8 +29,8 @@ public enum EventLevel: UInt8, Comparable, CaseIterable, Sendable {
 /// Whatever is added, the result is one whole line: text is escaped, and cut where the line would become
 /// longer than `bytesMax`; a field for which no room is left is left out.
 public struct EventLine: ~Copyable {
-    /// The longest line in bytes. A traceback of 6 KiB fits with every byte escaped in part.
-    public static let bytesMax = 16_384
+    /// The longest line in bytes: a line of 16 KiB that a child printed fits, with what stands around it.
+    public static let bytesMax = 20_480
     /// Kept free for the end of the line.
     private static let endBytes = 4
     /// Room for a key and a value that is no text.

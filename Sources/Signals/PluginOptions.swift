@@ -16,6 +16,23 @@ public struct PluginOptions: Sendable, Equatable {
     public var queueLength: Int
     public var whenFull: WhenFull
 
+    package init(
+        name: String, command: [String], events: SignalSet = .all, filter: String? = nil,
+        queueLength: Int = 4096, whenFull: WhenFull = .newest
+    ) {
+        self.name = name
+        self.command = command
+        self.events = events
+        self.filter = filter
+        self.queueLength = queueLength
+        self.whenFull = whenFull
+    }
+
+    /// What any of these plug-ins listens to, for `SignalRings.setListened`.
+    package static func listened(_ plugins: [PluginOptions]) -> SignalSet {
+        plugins.reduce(SignalSet()) { $0.union($1.events) }
+    }
+
     /// Reads every plug-in, in the order of the file.
     package static func all(_ configuration: EffectiveConfiguration) -> [PluginOptions] {
         configuration.names("plugins[]").map { PluginOptions(configuration, plugin: $0) }
@@ -33,6 +50,9 @@ public struct PluginOptions: Sendable, Equatable {
 }
 
 extension PluginOptions {
+    /// Most plug-ins: each is a process and reads every ring.
+    package static let pluginsMax = 64
+
     package static let name = Setting(
         "plugins[].name", .pluginName, "what logs and status call it", example: "alerts")
     package static let commandWord = Setting(
@@ -42,7 +62,7 @@ extension PluginOptions {
         each: "plugins[].events[]", .signal, "the signals it is told; all when left out",
         example: "request_finished")
     package static let filter = Setting(
-        optional: "plugins[].filter", .text("an expression such as status >= 500"),
+        optional: "plugins[].filter", .eventFilter,
         "which of them, by their data", example: "status >= 500")
     static let queueLength = Setting(
         "plugins[].queue.length", .integer(1...1_000_000), default: "4096",
@@ -57,8 +77,10 @@ extension PluginOptions {
             queueLength.declaration, whenFull.declaration,
         ],
         shapes: [
-            Shape("plugins[]", "programs that are told what happens"),
-            Shape("plugins[].command", "the program and its arguments"),
+            Shape("plugins[]", "programs that are told what happens", counts: 0...pluginsMax),
+            Shape(
+                "plugins[].command", "the program and its arguments", isRequired: true,
+                counts: 1...1024),
             Shape("plugins[].events", "the signals it is told"),
             Shape("plugins[].queue", "lines that wait for it"),
         ],
@@ -66,6 +88,20 @@ extension PluginOptions {
             "library", "socket", "python", "journal", "statsd", "run_in", "custom", "env", "user",
             "group", "dir",
         ].map { "plugins[].\($0)" })
+
+    /// What plug-ins cannot say each on its own: names taken twice.
+    package static func check(_ configuration: Configuration) -> [Diagnostic] {
+        var places: [String: String] = [:]
+        return configuration.names("plugins[]").compactMap { number -> Diagnostic? in
+            guard let own = configuration.value(name, number) else { return nil }
+            guard let other = places.updateValue(number, forKey: own) else { return nil }
+            let line = configuration.position(["plugins", other, "name"])?.line
+            return configuration.finding(
+                value: "plugins", number, "name",
+                message: "\(own) is taken by another plug-in"
+                    + (line.map { " in line \($0)" } ?? ""))
+        }
+    }
 
     /// Signals that come with a later version.
     private static let laterSignals = ["certificate_loaded", "certificate_expiring"]
@@ -94,6 +130,16 @@ extension SettingType<Signal> {
 }
 
 extension SettingType<String> {
+    static var eventFilter: Self {
+        .checkedText("an expression such as status >= 500") { (text) throws(Complaint) in
+            do {
+                _ = try EventFilter(text)
+            } catch {
+                throw Complaint("\(quoted(text)): \(error)")
+            }
+        }
+    }
+
     static var pluginName: Self {
         .checkedText("a name of letters, digits, - and _") { (text) throws(Complaint) in
             let isGood = text.utf8.allSatisfy { byte in

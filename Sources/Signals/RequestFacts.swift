@@ -7,8 +7,7 @@ public struct RequestFacts: Equatable, Sendable {
     public var wall: UInt64
     public var remote: PeerAddress
     public var remotePort: UInt16
-    /// True for https.
-    public var isSecure: Bool
+    public var scheme: Scheme
     public var version: Version
     public var tls: TLSFacts
     /// The connection's number, unique within its edge.
@@ -21,6 +20,14 @@ public struct RequestFacts: Equatable, Sendable {
     public var host = ByteRange.empty
     public var referer = ByteRange.empty
     public var userAgent = ByteRange.empty
+
+    /// How the client is connected.
+    public enum Scheme: UInt8, Sendable {
+        /// Only the killed edge knew.
+        case unknown = 0
+        case http
+        case https
+    }
 
     /// The protocol of the request.
     public enum Version: UInt8, Sendable {
@@ -44,14 +51,14 @@ public struct RequestFacts: Equatable, Sendable {
     /// Facts of a request, whose ranges are set afterwards.
     @inlinable
     public init(
-        id: RequestID, wall: UInt64, remote: PeerAddress, remotePort: UInt16, isSecure: Bool,
+        id: RequestID, wall: UInt64, remote: PeerAddress, remotePort: UInt16, scheme: Scheme,
         version: Version, tls: TLSFacts, connection: UInt64, connectionRequests: UInt32
     ) {
         self.id = id
         self.wall = wall
         self.remote = remote
         self.remotePort = remotePort
-        self.isSecure = isSecure
+        self.scheme = scheme
         self.version = version
         self.tls = tls
         self.connection = connection

@@ -118,7 +118,11 @@ public struct RequestLine: Sendable {
             writer.write("\",\"remote_port\":")
             writer.write(decimal: UInt64(facts.remotePort))
         }
-        writer.write(facts.isSecure ? ",\"scheme\":\"https\"" : ",\"scheme\":\"http\"")
+        switch facts.scheme {
+        case .unknown: writer.write(",\"scheme\":null")
+        case .http: writer.write(",\"scheme\":\"http\"")
+        case .https: writer.write(",\"scheme\":\"https\"")
+        }
     }
 
     private func writeTarget(
@@ -145,7 +149,7 @@ public struct RequestLine: Sendable {
         writer.write(",\"connection\":")
         writer.write(decimal: facts.connection)
         writer.write(",\"connection_requests\":")
-        writer.write(decimal: UInt64(facts.connectionRequests))
+        writer.write(decimalOrNull: UInt64(facts.connectionRequests))
         writer.write(",\"referer\":")
         writer.writeJSON(textOrNull: text.part(facts.referer), cutAt: Self.refererBytesMax)
         writer.write(",\"user_agent\":")

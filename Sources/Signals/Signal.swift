@@ -66,17 +66,17 @@ public enum Signal: UInt8, CaseIterable, Sendable {
 
 /// Some of the signals: what a plug-in asked for, or what anybody listens to.
 public struct SignalSet: OptionSet, Sendable {
-    public let rawValue: UInt32
+    public let rawValue: UInt64
 
     @inlinable
-    public init(rawValue: UInt32) {
+    public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 
     /// The set of one signal.
     @inlinable
     public init(_ signal: Signal) {
-        rawValue = 1 << UInt32(signal.rawValue)
+        rawValue = 1 << UInt64(signal.rawValue)
     }
 
     /// Every signal there is.
@@ -90,6 +90,6 @@ public struct SignalSet: OptionSet, Sendable {
     /// Whether `signal` is among them.
     @inlinable
     public func contains(_ signal: Signal) -> Bool {
-        rawValue & 1 << UInt32(signal.rawValue) != 0
+        rawValue & 1 << UInt64(signal.rawValue) != 0
     }
 }

@@ -45,12 +45,22 @@ public struct SignalLine: Sendable {
         return Parts(signal: record.signal, data: data)
     }
 
-    /// Writes `{"v":1,"event":"NAME","seq":N`, which stands before what `write` wrote.
-    public static func writeHead(_ name: StaticString, seq: UInt64, to writer: inout ByteWriter) {
+    /// Writes `{"v":1,"event":"NAME","seq":`; the number and what `write` wrote follow.
+    public static func writeHead(_ signal: Signal, to writer: inout ByteWriter) {
         writer.write("{\"v\":1,\"event\":\"")
-        writer.write(name)
+        writer.write(signal.name)
         writer.write("\",\"seq\":")
-        writer.write(decimal: seq)
+    }
+
+    /// As `write`, for the signals that a plug-in host raises itself: `plugin_dropped` and `plugin_failed`.
+    package mutating func writePlugin(
+        _ signal: Signal, named name: String, count: UInt64, reason: String, wall: UInt64,
+        to writer: inout ByteWriter
+    ) -> Parts? {
+        var record = ByteScratch(capacity: SignalRecord.bytesMax)
+        record.writer.writeNote(
+            signal, number: count, note: reason.utf8.span, sender: name.utf8.span, wall: wall)
+        return write(record.bytes, to: &writer)
     }
 
     private mutating func writeData(of record: borrowing SignalRecord, to writer: inout ByteWriter)

@@ -93,7 +93,7 @@ extension ByteWriter {
         write(
             word: UInt64(facts.connectionRequests) | UInt64(facts.remotePort) << 32
                 | UInt64(facts.remote.family.rawValue) << 48 | UInt64(facts.version.rawValue) << 56)
-        write(word: facts.tls.packed | (facts.isSecure ? 1 << 63 : 0))
+        write(word: facts.tls.packed | UInt64(facts.scheme.rawValue) << 60)
     }
 
     private mutating func writeTexts(of facts: RequestFacts, _ text: RequestText) {
@@ -127,7 +127,8 @@ extension SignalRecord {
         var facts = RequestFacts(
             id: id, wall: number(0),
             remote: PeerAddress(raw: UInt8(truncatingIfNeeded: mixed >> 48), number(1), number(2)),
-            remotePort: UInt16(truncatingIfNeeded: mixed >> 32), isSecure: tls >> 63 == 1,
+            remotePort: UInt16(truncatingIfNeeded: mixed >> 32),
+            scheme: .init(rawValue: UInt8(truncatingIfNeeded: tls >> 60)) ?? .unknown,
             version: .init(rawValue: UInt8(truncatingIfNeeded: mixed >> 56)) ?? .unknown,
             tls: TLSFacts(packed: tls), connection: number(3),
             connectionRequests: UInt32(truncatingIfNeeded: mixed))

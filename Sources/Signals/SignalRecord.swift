@@ -13,7 +13,8 @@ import Memory
 struct SignalRecord: ~Escapable {
     /// The layout of this page; another number is refused.
     static let layout: UInt8 = 1
-    /// The size of a record in bytes at most. Texts are cut so that each signal stays below.
+    /// The size of a record in bytes at most; `SignalRings.payloadMax` is a little more. Texts are cut so that
+    /// each signal stays below.
     static let bytesMax = 2000
     static let headBytes = 32
     static let textsMax = 8

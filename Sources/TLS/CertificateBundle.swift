@@ -1,7 +1,7 @@
 /// Certificates and keys on their way from the master to an edge, in a sealed memory file.
 ///
-/// The master reads the files while it may; an edge that has dropped its privileges never opens one. Numbers are 4 bytes,
-/// the smallest first; text and PEM are a length and so many bytes:
+/// The master reads the files while it may; an edge that has dropped its privileges never opens
+/// one. Numbers are 4 bytes, the smallest first; text and PEM are a length and so many bytes:
 /// count, then for each `label certificate key isDefault nameCount names…`.
 package struct CertificateBundle: Sendable {
     package var certificates: [TLSCertificate]

@@ -8,7 +8,8 @@ struct CertificateChain: ~Copyable {
     /// The server's own certificate; valid as long as the chain lives.
     let leaf: OpaquePointer
 
-    /// Reads all certificates of a PEM file; other blocks, such as a key in the same file, are passed over.
+    /// Reads all certificates of a PEM file; other blocks, such as a key in the same file, are
+    /// passed over.
     init(pem: [UInt8]) throws(CertificateProblem) {
         var leaf: OpaquePointer?
         guard let others = unsafe copenssl_chain_new() else { preconditionFailure("no memory") }

@@ -14,7 +14,8 @@ package struct CertificateFile: Sendable {
     }
 }
 
-/// One thing that is wrong with a certificate or its key, in words for people, with the files named.
+/// One thing that is wrong with a certificate or its key, in words for people, with the files
+/// named.
 package struct CertificateFinding: Equatable, Sendable {
     package enum Severity: Sendable {
         /// It cannot serve.
@@ -39,7 +40,8 @@ package struct CertificateFinding: Equatable, Sendable {
 
 /// The judgement of a certificate and key before they are used; nothing is asked, nothing is kept.
 ///
-/// Files that cannot be opened are the caller's to report; everything about their bytes is found here, all in one go.
+/// Files that cannot be opened are the caller's to report; everything about their bytes is found
+/// here, all in one go.
 package struct CertificateCheck: Sendable {
     package private(set) var findings: [CertificateFinding] = []
     /// Nil where no certificate could be read.
@@ -48,12 +50,13 @@ package struct CertificateCheck: Sendable {
     /// True where the pair can serve.
     package var isUsable: Bool { !findings.contains { $0.severity == .error } }
 
-    /// A certificate that ends within so many seconds is worth a warning: three weeks, one more than
-    /// what automatic renewal (at a third of 90 days) leaves when it works.
+    /// A certificate that ends within so many seconds is worth a warning: three weeks, one more
+    /// than what automatic renewal (at a third of 90 days) leaves when it works.
     package static let expirySoonSeconds: Int64 = 21 * 86400
 
     /// - Parameters:
-    ///   - others: the other certificates of the configuration, to tell whose key it is when it is not this one's.
+    ///   - others: the other certificates of the configuration, to tell whose key it is when it is
+    ///     not this one's.
     ///   - names: `names:` of the configuration; empty where the SAN decides.
     ///   - now: seconds since 1970.
     package init(
@@ -127,20 +130,20 @@ package struct CertificateCheck: Sendable {
             guard let chain = try? CertificateChain(pem: other.bytes) else { continue }
             if privateKey.belongs(to: chain) { owner = other.path }
         }
+        let pair = (key: "the key \(key.path)", certificate: "the certificate \(certificate.path)")
         if let owner {
             add(
-                .error, .key,
-                "the key \(key.path) belongs to \(owner), not to the certificate \(certificate.path)",
+                .error, .key, "\(pair.key) belongs to \(owner), not to \(pair.certificate)",
                 "are two keys exchanged?")
         } else {
             add(
-                .error, .key,
-                "the key \(key.path) does not belong to the certificate \(certificate.path)",
+                .error, .key, "\(pair.key) does not belong to \(pair.certificate)",
                 "use the key that this certificate was made with")
         }
     }
 
-    /// Clients want each certificate to be vouched for by the next one; most mend another order, some do not.
+    /// Clients want each certificate to be vouched for by the next one; most mend another order,
+    /// some do not.
     private mutating func checkOrder(
         of chain: borrowing CertificateChain, _ certificate: CertificateFile
     ) {
@@ -149,9 +152,10 @@ package struct CertificateCheck: Sendable {
             guard unsafe X509_check_issued(issuer, chain.at(index - 1)) != X509_V_OK else {
                 continue
             }
-            let message =
-                "\(certificate.path): certificate \(index + 1) is not the issuer of certificate \(index)"
-            add(.warning, .certificate, message, "order: own certificate, its issuer, that one's")
+            let order = "certificate \(index + 1) is not the issuer of certificate \(index)"
+            add(
+                .warning, .certificate, "\(certificate.path): \(order)",
+                "order: own certificate, its issuer, that one's")
             return
         }
     }

@@ -5,7 +5,8 @@ import COpenSSL
 final class CertificateDraft {
     private let pointer: OpaquePointer
 
-    /// A version 3 certificate with a random serial number of 128 bits, good from a little before `now`.
+    /// A version 3 certificate with a random serial number of 128 bits, good from a little before
+    /// `now`.
     init(now: Int64, notAfter: Int64) throws(CertificateProblem) {
         clearErrorQueue()
         guard let pointer = unsafe X509_new() else { throw .refused(detail: takeErrorText()) }
@@ -57,7 +58,8 @@ final class CertificateDraft {
         try require(unsafe X509_set_pubkey(pointer, key.pointer))
     }
 
-    /// Adds an extension in OpenSSL's own notation (x509v3_config(5)); `text` must come from this program.
+    /// Adds an extension in OpenSSL's own notation (x509v3_config(5)); `text` must come from this
+    /// program.
     func add(
         _ identifier: Int32, _ text: String, issuer: CertificateDraft
     ) throws(CertificateProblem) {

@@ -13,8 +13,8 @@ package struct IssuedCertificate: Equatable, Sendable {
 
 /// Makes certificates with EC P-256 keys: a root that vouches, and leaves that serve.
 ///
-/// Pure but for OpenSSL's randomness: nothing is read or written. Both pass the strict checks of RFC 5280
-/// (`X509_V_FLAG_X509_STRICT`), which want key usage and key identifiers.
+/// Pure but for OpenSSL's randomness: nothing is read or written. Both pass the strict checks of
+/// RFC 5280 (`X509_V_FLAG_X509_STRICT`), which want key usage and key identifiers.
 package enum CertificateIssuing {
     /// Certificates are good from so many seconds ago, since clocks differ.
     package static let backdateSeconds: Int64 = 3600
@@ -82,6 +82,25 @@ package enum CertificateIssuing {
             let privateKey = try? PrivateKey(pem: key)
         else { return false }
         return privateKey.belongs(to: chain)
+    }
+
+    /// A name as certificates write it: addresses in their short form, DNS names in lower case.
+    package static func canonicalName(_ name: String) -> String {
+        let octets = unsafe a2i_IPADDRESS(name)
+        ERR_clear_error()
+        guard let octets = unsafe octets else { return name.lowercased() }
+        defer { unsafe ASN1_OCTET_STRING_free(octets) }
+        return unsafe addressText(stringBytes(octets)) ?? name
+    }
+
+    /// The first certificate block of a PEM file, without what else is in there; empty where there
+    /// is none.
+    package static func firstCertificate(in pem: [UInt8]) -> [UInt8] {
+        guard let chain = try? CertificateChain(pem: pem), let bio = unsafe BIO_new(BIO_s_mem())
+        else { return [] }
+        defer { unsafe BIO_free(bio) }
+        unsafe _ = PEM_write_bio_X509(bio, chain.leaf)
+        return unsafe takeBytes(bio)
     }
 
     private static func makeKey() throws(CertificateProblem) -> PrivateKey {

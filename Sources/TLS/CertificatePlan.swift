@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// Which certificates go together into one context, and which names lead there. Set 0 is the default.
+/// Which certificates go together into one context, and which names lead there. Set 0 is the
+/// default.
 struct CertificatePlan {
     /// Positions of certificates; in each set at most one for each kind of key.
     private(set) var sets: [[Int]] = []
@@ -14,6 +15,9 @@ struct CertificatePlan {
         for certificate in certificates {
             do throws(CertificateProblem) {
                 let chain = try CertificateChain(pem: certificate.certificate)
+                guard try PrivateKey(pem: certificate.key).belongs(to: chain) else {
+                    throw CertificateProblem.keyMismatch
+                }
                 let own = certificate.names.isEmpty ? chain.dnsNames : certificate.names
                 claims.append((own, chain.keyKind))
             } catch {

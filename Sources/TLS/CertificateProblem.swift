@@ -1,4 +1,5 @@
-/// What is wrong with the bytes of a certificate or key, without the names of the files they came from.
+/// What is wrong with the bytes of a certificate or key, without the names of the files they came
+/// from.
 package enum CertificateProblem: Error, Equatable, Sendable {
     /// No bytes at all.
     case empty

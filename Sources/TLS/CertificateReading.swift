@@ -24,9 +24,7 @@ extension CertificateChain {
             guard let value = unsafe GENERAL_NAME_get0_value(name, &kind) else { continue }
             guard kind == GEN_DNS || kind == GEN_IPADD else { continue }
             let string = unsafe value.assumingMemoryBound(to: ASN1_STRING.self)
-            let bytes = unsafe Array(
-                UnsafeBufferPointer(
-                    start: ASN1_STRING_get0_data(string), count: Int(ASN1_STRING_length(string))))
+            let bytes = unsafe stringBytes(string)
             if kind == GEN_DNS {
                 dns.append(String(decoding: bytes, as: UTF8.self))
             } else if let text = addressText(bytes) {
@@ -37,8 +35,15 @@ extension CertificateChain {
     }
 }
 
+/// The content of an ASN.1 string.
+func stringBytes(_ string: UnsafePointer<ASN1_STRING>) -> [UInt8] {
+    unsafe Array(
+        UnsafeBufferPointer(
+            start: ASN1_STRING_get0_data(string), count: Int(ASN1_STRING_length(string))))
+}
+
 /// An address of 4 or 16 bytes as people write it; nil for other sizes.
-private func addressText(_ bytes: [UInt8]) -> String? {
+func addressText(_ bytes: [UInt8]) -> String? {
     var text = [CChar](repeating: 0, count: 64)
     let family = bytes.count == 4 ? AF_INET : AF_INET6
     guard bytes.count == 4 || bytes.count == 16 else { return nil }

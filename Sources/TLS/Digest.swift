@@ -8,7 +8,8 @@ public struct Digest: ~Copyable {
     public enum Algorithm: Sendable {
         /// 32 bytes.
         case sha256
-        /// 20 bytes, broken as a signature; here for the WebSocket handshake alone (RFC 6455 section 4.2.2).
+        /// 20 bytes, broken as a signature; here for the WebSocket handshake alone (RFC 6455
+        /// section 4.2.2).
         case sha1
 
         /// The size of the result in bytes.

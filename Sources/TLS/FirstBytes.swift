@@ -1,7 +1,8 @@
 /// What a connection's first bytes announce, told before anything has been taken off the socket.
 ///
-/// The edge peeks (`MSG_PEEK`) at a new connection: a plain request on the TLS port gets a readable answer, and a
-/// ClientHello on the plain port gets one log line, since neither could make sense of the other.
+/// The edge peeks (`MSG_PEEK`) at a new connection: a plain request on the TLS port gets a readable
+/// answer, and a ClientHello on the plain port gets one log line, since neither could make sense of
+/// the other.
 public enum FirstBytes: Sendable {
     /// A TLS record with a handshake message (RFC 8446 section 5.1).
     case tls
@@ -10,7 +11,8 @@ public enum FirstBytes: Sendable {
     /// Neither.
     case other
 
-    /// - Parameter bytes: one or more; the first decides alone between TLS and HTTP, more make it surer.
+    /// - Parameter bytes: one or more; the first decides alone between TLS and HTTP, more make it
+    ///   surer.
     public init(of bytes: Span<UInt8>) {
         if FirstBytes.looksLikeTLS(bytes) {
             self = .tls
@@ -21,7 +23,8 @@ public enum FirstBytes: Sendable {
         }
     }
 
-    /// Whether these could be the start of a TLS connection: handshake record, version 3.x, ClientHello.
+    /// Whether these could be the start of a TLS connection: handshake record, version 3.x,
+    /// ClientHello.
     ///
     /// Bytes that have not come yet count as fitting; no bytes at all do not.
     public static func looksLikeTLS(_ bytes: Span<UInt8>) -> Bool {
@@ -32,7 +35,8 @@ public enum FirstBytes: Sendable {
         return bytes[5] == 1
     }
 
-    /// Whether these could be the start of an HTTP request: letters, then at most one blank and a target.
+    /// Whether these could be the start of an HTTP request: letters, then at most one blank and a
+    /// target.
     ///
     /// It only has to tell people's mistakes from TLS, so a method longer than 32 bytes is no HTTP.
     public static func looksLikeHTTP(_ bytes: Span<UInt8>) -> Bool {

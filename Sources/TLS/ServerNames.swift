@@ -1,6 +1,8 @@
-/// Which certificate set answers to which server name: exact names first, then wildcards, then the default.
+/// Which certificate set answers to which server name: exact names first, then wildcards, then the
+/// default.
 ///
-/// A plain value without OpenSSL. Names are kept in lower case; a wildcard stands for exactly one label (RFC 9525 section 6.3).
+/// A plain value without OpenSSL. Names are kept in lower case; a wildcard stands for exactly one
+/// label (RFC 9525 section 6.3).
 struct ServerNames {
     /// Keys are whole names, and for wildcards what follows the star, with its dot: `.example.com`.
     private var exact: [[UInt8]: Int] = [:]

@@ -2,8 +2,9 @@ import COpenSSL
 
 /// The socket as OpenSSL sees it: a `BIO` of our own instead of `BIO_s_socket`.
 ///
-/// It sends with `MSG_NOSIGNAL`, so that a vanished peer is an error and never a signal; it remembers whether the last receive
-/// emptied the socket, which saves a system call a request; and it counts the bytes on the wire.
+/// It sends with `MSG_NOSIGNAL`, so that a vanished peer is an error and never a signal; it
+/// remembers whether the last receive emptied the socket, which saves a system call a request; and
+/// it counts the bytes on the wire.
 @safe
 struct SocketState {
     let descriptor: Int32
@@ -13,6 +14,8 @@ struct SocketState {
     var hasEnded = false
     /// `errno` of the last call that failed for another reason than that it would block.
     var lastError: Int32 = 0
+    /// The number of the fatal alert that we sent, 0 before.
+    var alertSent: UInt8 = 0
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
 
@@ -46,15 +49,24 @@ struct SocketState {
     }()
 }
 
+/// OpenSSL tells of alerts here, the only place where it does; set for each context.
+func noteAlert(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
+    guard event & SSL_CB_WRITE_ALERT == SSL_CB_WRITE_ALERT, value >> 8 == SSL3_AL_FATAL,
+        let data = unsafe BIO_get_data(SSL_get_rbio(ssl))
+    else { return }
+    let state = unsafe data.assumingMemoryBound(to: SocketState.self)
+    unsafe state.pointee.alertSent = UInt8(truncatingIfNeeded: value)
+}
+
 private func socketReceive(
     _ bio: OpaquePointer?, _ buffer: UnsafeMutablePointer<CChar>?, _ size: Int,
     _ count: UnsafeMutablePointer<Int>?
 ) -> Int32 {
     let state = unsafe BIO_get_data(bio).assumingMemoryBound(to: SocketState.self)
     unsafe BIO_clear_flags(bio, SocketState.retryFlags)
-    var received = unsafe recv(state.pointee.descriptor, buffer, size, 0)
+    var received = unsafe copenssl_receive(state.pointee.descriptor, buffer, size)
     while received < 0, copenssl_errno() == EINTR {
-        received = unsafe recv(state.pointee.descriptor, buffer, size, 0)
+        received = unsafe copenssl_receive(state.pointee.descriptor, buffer, size)
     }
     unsafe state.pointee.mayHoldMore = received == size
     if received > 0 {
@@ -82,10 +94,9 @@ private func socketSend(
 ) -> Int32 {
     let state = unsafe BIO_get_data(bio).assumingMemoryBound(to: SocketState.self)
     unsafe BIO_clear_flags(bio, SocketState.retryFlags)
-    let flags = Int32(MSG_NOSIGNAL)
-    var sent = unsafe send(state.pointee.descriptor, buffer, size, flags)
+    var sent = unsafe copenssl_send(state.pointee.descriptor, buffer, size)
     while sent < 0, copenssl_errno() == EINTR {
-        sent = unsafe send(state.pointee.descriptor, buffer, size, flags)
+        sent = unsafe copenssl_send(state.pointee.descriptor, buffer, size)
     }
     if sent >= 0 {
         unsafe state.pointee.bytesSent += UInt64(sent)

@@ -5,7 +5,8 @@ import Memory
 package enum TLSTrust: Sendable {
     /// The machine's own trust store.
     case system
-    /// These roots (PEM) and no others; `label` is their file, for messages.
+    /// These certificates (PEM), roots or not, and those they signed; `label` is their file, for
+    /// messages.
     case authorities(pem: [UInt8], label: String)
     /// Anyone at all (`verify: false`): encrypted, and open to whoever stands in between.
     case anyone
@@ -13,7 +14,8 @@ package enum TLSTrust: Sendable {
 
 /// The client side of TLS for all upstreams with the same trust.
 ///
-/// The trust store is the heavy part; one context for each distinct `ca` is enough. One thread uses it.
+/// The trust store is the heavy part; one context for each distinct `ca` is enough. One thread uses
+/// it.
 @safe
 public final class TLSClientContext {
     let handle = ContextHandle(isServer: false)
@@ -43,6 +45,7 @@ public final class TLSClientContext {
             do throws(CertificateProblem) {
                 let roots = try CertificateChain(pem: pem)
                 let store = unsafe SSL_CTX_get_cert_store(context)
+                unsafe _ = X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
                 for index in 0..<roots.count {
                     unsafe _ = X509_STORE_add_cert(store, roots.at(index))
                 }
@@ -64,8 +67,8 @@ public final class TLSUpstream {
     private let isAddress: Bool
     private var session: OpaquePointer?
 
-    /// - Parameter serverName: what the certificate has to carry and SNI asks for: a DNS name, or an IP address without brackets
-    ///   (which SNI leaves out, RFC 6066 section 3).
+    /// - Parameter serverName: what the certificate has to carry and SNI asks for: a DNS name, or
+    ///   an IP address without brackets (which SNI leaves out, RFC 6066 section 3).
     package init(_ context: TLSClientContext, serverName: String) {
         self.context = context
         name = Array(serverName.utf8CString)
@@ -77,9 +80,11 @@ public final class TLSUpstream {
 
     deinit { unsafe SSL_SESSION_free(session) }
 
-    /// Begins the client side of a connection; the handshake verifies the certificate and the name in it.
+    /// Begins the client side of a connection; the handshake verifies the certificate and the name
+    /// in it.
     ///
-    /// - Parameter descriptor: a connected (or connecting) non-blocking socket, which stays the caller's.
+    /// - Parameter descriptor: a connected (or connecting) non-blocking socket, which stays the
+    ///   caller's.
     public func connect(_ descriptor: Int32) -> TLSSession {
         let connection = unsafe TLSSession(
             context: context.handle.pointer, isServer: false, descriptor: descriptor,
@@ -100,7 +105,8 @@ public final class TLSUpstream {
         return connection
     }
 
-    /// Drops the session, so that the next handshake is a full one; done by itself after a failed handshake.
+    /// Drops the session, so that the next handshake is a full one; done by itself after a failed
+    /// handshake.
     public func forgetSession() {
         unsafe SSL_SESSION_free(session)
         unsafe session = nil

@@ -1,7 +1,8 @@
 import COpenSSL
 import Memory
 
-/// A certificate chain and its key as the master read them, with what the configuration says about them.
+/// A certificate chain and its key as the master read them, with what the configuration says about
+/// them.
 package struct TLSCertificate: Sendable {
     /// The chain as PEM text, the leaf first.
     package var certificate: [UInt8]
@@ -35,33 +36,37 @@ package struct TLSContextError: Error, Equatable, Sendable, CustomStringConverti
     package var description: String { label.isEmpty ? "\(problem)" : "\(label): \(problem)" }
 }
 
-/// The server side of TLS for all listeners of one edge: certificates, versions, ciphers, ALPN, tickets.
+/// The server side of TLS for all listeners of one edge: certificates, versions, ciphers, ALPN,
+/// tickets.
 ///
-/// It never changes once built; a reload builds another. One thread uses it and its sessions, which keep it alive.
+/// It never changes once built; a reload builds another. One thread uses it and its sessions, which
+/// keep it alive.
 @safe
 public final class TLSContext {
     private let sets: [ContextHandle]
     private let names: ServerNames
-    private let ticketKeys: (() -> TicketKeys)?
+    private let ticketKeys: (() -> TicketKeySet)?
     private let applicationProtocols: [UInt8]
     private let scratch = WriteScratch()
 
-    /// How long a ticket is good for, in seconds: no longer than the key that sealed it is kept (rotated every 12 h,
-    /// and open for one period more).
+    /// How long a ticket is good for, in seconds: no longer than the key that sealed it is kept
+    /// (rotated every 12 h, and open for one period more).
     static let ticketSecondsMax = 12 * 3600
 
-    /// Tickets after each TLS 1.3 handshake. OpenSSL's own default is 2; each costs an encryption and a system call of its own,
-    /// and a client that resumes gets a new one, so one keeps the chain going.
+    /// Tickets after each TLS 1.3 handshake. OpenSSL's own default is 2; each costs an encryption
+    /// and a system call of its own, and a client that resumes gets a new one, so one keeps the
+    /// chain going.
     static let ticketsPerHandshake = 1
 
     /// - Parameters:
-    ///   - certificates: at least one; several for one name may stand side by side when their keys are of different kinds.
-    ///   - ticketKeys: called in handshakes for the keys of the moment; without it, this context has keys of its own,
-    ///     and sessions resume nowhere else.
+    ///   - certificates: at least one; several for one name may stand side by side when their keys
+    ///     are of different kinds.
+    ///   - ticketKeys: called in handshakes for the keys of the moment; without it, this context
+    ///     has keys of its own, and sessions resume nowhere else.
     /// - Throws: for the first certificate that cannot serve.
     package init(
         certificates: [TLSCertificate], settings: TLSServerSettings,
-        ticketKeys: (() -> TicketKeys)? = nil
+        ticketKeys: (() -> TicketKeySet)? = nil
     ) throws(TLSContextError) {
         let plan = try CertificatePlan(certificates)
         var sets: [ContextHandle] = []
@@ -110,9 +115,10 @@ public final class TLSContext {
         return unsafe sets[index].pointer
     }
 
-    fileprivate var currentKeys: TicketKeys? { ticketKeys?() }
+    fileprivate var currentKeys: TicketKeySet? { ticketKeys?() }
 
-    /// Our first protocol that the client lists too, as a place in our own list (RFC 7301 section 3.2).
+    /// Our first protocol that the client lists too, as a place in our own list (RFC 7301 section
+    /// 3.2).
     @unsafe
     fileprivate func choose(
         from offered: UnsafeBufferPointer<UInt8>
@@ -220,7 +226,10 @@ private func sealOrOpenTicket(
     guard unsafe start(cipher, mac, with: key, vector, isSealing: false) else {
         return TicketAnswer.failed
     }
-    return isCurrent ? TicketAnswer.good : TicketAnswer.goodButRenew
+    // Clients use a ticket of TLS 1.3 once (RFC 8446 appendix C.4), so each resumption needs a new
+    // one.
+    let isSpent = unsafe SSL_version(ssl) == TLS1_3_VERSION
+    return isCurrent && !isSpent ? TicketAnswer.good : TicketAnswer.goodButRenew
 }
 
 /// Readies OpenSSL's cipher and authenticator: encrypt, then authenticate, with two keys.
@@ -230,9 +239,9 @@ private func start(
 ) -> Bool {
     unsafe withUnsafeBytes(of: key.words) { bytes in
         let start = unsafe bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
-        guard unsafe copenssl_hmac_sha256_init(mac, start + 48, 32) == 1 else { return false }
+        guard unsafe copenssl_hmac_sha256_init(mac, start + 16, 32) == 1 else { return false }
         return unsafe EVP_CipherInit_ex(
-            cipher, EVP_aes_256_cbc(), nil, start + 16, vector, isSealing ? 1 : 0) == 1
+            cipher, EVP_aes_256_cbc(), nil, start + 48, vector, isSealing ? 1 : 0) == 1
     }
 }
 
@@ -258,7 +267,8 @@ extension ContextHandle {
         if status != 1 { throw .refused(detail: takeErrorText()) }
     }
 
-    /// Versions, ciphers, groups and tickets. After the certificates, whose kind of key does not matter here.
+    /// Versions, ciphers, groups and tickets. After the certificates, whose kind of key does not
+    /// matter here.
     fileprivate func configure(_ settings: TLSServerSettings) throws(TLSContextError) {
         let profile = settings.profile
         let minimum = max(profile.minimum, settings.minimum ?? profile.minimum)

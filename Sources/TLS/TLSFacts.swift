@@ -1,14 +1,17 @@
 public import Memory
 
-/// What a finished handshake agreed on, in eight bytes, so that it can be kept with each connection and copied into records.
+/// What a finished handshake agreed on, in eight bytes, so that it can be kept with each connection
+/// and copied into records.
 ///
-/// The server name is not here: `TLSSession.serverName` reads it from OpenSSL when a line is written.
+/// The server name is not here: `TLSSession.serverName` reads it from OpenSSL when a line is
+/// written.
 public struct TLSFacts: Equatable, Sendable {
     /// The version's number on the wire; `TLSVersion(rawValue:)` names it.
     public var version: UInt16
     /// The cipher suite's number in IANA's registry.
     public var cipher: UInt16
-    /// The key exchange group's number in IANA's registry, 0 where there was none (RSA key exchange, or resumed without one).
+    /// The key exchange group's number in IANA's registry, 0 where there was none (RSA key
+    /// exchange, or resumed without one).
     public var group: UInt16
     /// What ALPN agreed on.
     public var applicationProtocol: ApplicationProtocol
@@ -32,7 +35,8 @@ public struct TLSFacts: Equatable, Sendable {
         writer.write(known.name)
     }
 
-    /// Writes OpenSSL's name of the cipher, e.g. `TLS_AES_128_GCM_SHA256` or `ECDHE-RSA-AES128-GCM-SHA256`.
+    /// Writes OpenSSL's name of the cipher, e.g. `TLS_AES_128_GCM_SHA256` or
+    /// `ECDHE-RSA-AES128-GCM-SHA256`.
     public func writeCipher(to writer: inout ByteWriter) {
         guard let name = TLSFacts.cipherName(cipher) else { return writer.writeNumber(cipher) }
         writer.write(name)
@@ -67,7 +71,8 @@ public struct TLSFacts: Equatable, Sendable {
         }
     }
 
-    /// OpenSSL's name of a cipher that one of the profiles offers, by its number in IANA's registry.
+    /// OpenSSL's name of a cipher that one of the profiles offers, by its number in IANA's
+    /// registry.
     public static func cipherName(_ number: UInt16) -> StaticString? {
         switch number {
         case 0x1301: "TLS_AES_128_GCM_SHA256"

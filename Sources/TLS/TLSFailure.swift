@@ -1,7 +1,8 @@
 import COpenSSL
 import Memory
 
-/// Why a handshake or a TLS connection failed: a closed reason for logs and signals, and OpenSSL's own number.
+/// Why a handshake or a TLS connection failed: a closed reason for logs and signals, and OpenSSL's
+/// own number.
 public struct TLSFailure: Error, Equatable, Sendable {
     /// The causes that are told apart. The words are those of `tls_handshake_failed`'s `reason`.
     public enum Reason: UInt8, Sendable, CaseIterable {
@@ -21,7 +22,8 @@ public struct TLSFailure: Error, Equatable, Sendable {
         case noApplicationProtocol
         /// The peer refused our certificate (alerts 42 to 48).
         case certificateRefused
-        /// Our check of the peer's certificate failed (upstreams); `code` is the `X509_V_ERR_…` number.
+        /// Our check of the peer's certificate failed (upstreams); `code` is the `X509_V_ERR_…`
+        /// number.
         case certificateUntrusted
         /// The peer sent another fatal alert.
         case peerAlert
@@ -40,7 +42,7 @@ public struct TLSFailure: Error, Equatable, Sendable {
     }
 
     public let reason: Reason
-    /// The number of the fatal alert that the peer sent (RFC 8446 section 6), or 0.
+    /// The number of the fatal alert that ended it (RFC 8446 section 6), the peer's or ours, or 0.
     public let alert: UInt8
     /// For the error log: OpenSSL's error number, or what `reason` says about it.
     public let code: UInt32
@@ -51,7 +53,8 @@ public struct TLSFailure: Error, Equatable, Sendable {
         self.code = code
     }
 
-    /// True where the peer's certificate is at fault: `tls_certificate_error`, else `tls_protocol_error`.
+    /// True where the peer's certificate is at fault: `tls_certificate_error`, else
+    /// `tls_protocol_error`.
     public var isCertificateError: Bool { reason == .certificateUntrusted }
 }
 
@@ -80,7 +83,8 @@ extension TLSFailure.Reason {
 }
 
 extension TLSFailure: CustomStringConvertible {
-    /// For the error log: the word, then OpenSSL's own text, e.g. `certificate_untrusted: certificate has expired`.
+    /// For the error log: the word, then OpenSSL's own text, e.g. `certificate_untrusted:
+    /// certificate has expired`.
     public var description: String {
         let word = reason.word.description
         switch reason {
@@ -97,16 +101,18 @@ extension TLSFailure: CustomStringConvertible {
 
 extension TLSFailure {
     /// Takes the first error of OpenSSL's queue and empties it.
-    static func fromErrorQueue() -> TLSFailure {
+    ///
+    /// - Parameter alertSent: named where the peer sent no alert of its own.
+    static func fromErrorQueue(alertSent: UInt8) -> TLSFailure {
         let packed = ERR_peek_error()
         ERR_clear_error()
         let code = UInt32(truncatingIfNeeded: packed)
         guard packed >> UInt(ERR_LIB_OFFSET) & UInt(ERR_LIB_MASK) == UInt(ERR_LIB_SSL) else {
-            return TLSFailure(.internalError, code: code)
+            return TLSFailure(.internalError, alert: alertSent, code: code)
         }
         let number = Int32(truncatingIfNeeded: packed & UInt(ERR_REASON_MASK))
         guard number > SSL_AD_REASON_OFFSET, number <= SSL_AD_REASON_OFFSET + 255 else {
-            return TLSFailure(reason(of: number), code: code)
+            return TLSFailure(reason(of: number), alert: alertSent, code: code)
         }
         let alert = UInt8(number - SSL_AD_REASON_OFFSET)
         let reason: Reason =

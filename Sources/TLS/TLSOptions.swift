@@ -13,19 +13,12 @@ public struct TLSOptions: Sendable, Equatable {
         public var isDefault: Bool
     }
 
-    public enum Profile: String, CaseIterable, Sendable { case modern, intermediate, old }
-
-    public enum Version: String, CaseIterable, Sendable {
-        case tls12 = "1.2"
-        case tls13 = "1.3"
-    }
-
     public var certificates: [Certificate]
     /// A certificate for localhost from a CA of our own.
     public var usesDevelopmentCA: Bool
-    public var profile: Profile
+    public var profile: TLSProfile
     /// Nil: what the profile says.
-    public var minimum: Version?
+    public var minimum: TLSVersion?
     public var givesSessionTickets: Bool
 
     /// Reads the effective configuration.
@@ -45,13 +38,13 @@ public struct TLSOptions: Sendable, Equatable {
 }
 
 extension TLSOptions {
-    static let certificate = Setting(
+    package static let certificate = Setting(
         "tls.certificates[].certificate", .path("a PEM file"),
         "the certificate and its intermediates, leaf first", example: "/etc/proxy/tls/a.pem")
-    static let key = Setting(
+    package static let key = Setting(
         "tls.certificates[].key", .path("a PEM file"),
         "the private key of the certificate", example: "/etc/proxy/tls/a.key")
-    static let name = Setting(
+    package static let name = Setting(
         each: "tls.certificates[].names[]", .serverName,
         "the names to serve it for, in place of those in the certificate",
         example: "www.example.com")
@@ -64,11 +57,12 @@ extension TLSOptions {
         "make a local CA and a certificate for localhost; the trust store stays untouched",
         example: "true")
     static let profile = Setting(
-        "tls.profile", SettingType<Profile>.choice, default: "intermediate",
+        "tls.profile", SettingType<TLSProfile>.choice, default: "intermediate",
         "Mozilla's list of versions and ciphers", example: "modern")
     static let minimum = Setting(
-        optional: "tls.minimum", SettingType<Version>.choice, found: "what the profile says",
-        "the lowest TLS version", example: "1.3")
+        optional: "tls.minimum", .tlsVersion, found: "what the profile says",
+        "the lowest TLS version; it raises the profile's own, never lowers it",
+        example: "TLSv1.3")
     static let sessionTickets = Setting(
         "tls.session_tickets", .boolean, default: "true",
         "resume sessions with tickets, across edges and reloads", example: "false")
@@ -88,6 +82,41 @@ extension TLSOptions {
             "tls.strict_sni", "tls.keylog", "tls.hsts", "tls.alpn", "tls.ciphers", "tls.groups",
             "tls.reload_on",
         ])
+}
+
+extension TLSOptions {
+    /// What keys on their own cannot say: who is the default.
+    package static func check(_ configuration: Configuration) -> [Diagnostic] {
+        let defaults = configuration.names("tls.certificates[]").filter {
+            configuration.value(isDefault, $0) == true
+        }
+        return defaults.dropFirst().map { number in
+            configuration.finding(
+                "tls", "certificates", number, "default",
+                message:
+                    "one certificate is the default; tls.certificates.\(defaults[0]) is already")
+        }
+    }
+}
+
+extension SettingType<TLSVersion> {
+    /// `TLSv1.2`, or its number alone.
+    static var tlsVersion: Self {
+        let names = TLSVersion.allCases.map(\.name.description)
+        return Self(
+            name: names.joined(separator: " | "),
+            schema: "\"enum\":[\(names.map(jsonText).joined(separator: ","))]",
+            parse: { (text) throws(Complaint) in
+                let version = TLSVersion.allCases.first {
+                    $0.name.description == text || $0.name.description.dropFirst(4) == text
+                }
+                if let version { return version }
+                throw Complaint(
+                    "takes \(names.joined(separator: ", ")), not \(quoted(text))",
+                    suggestion: nearestName(to: text, among: names))
+            },
+            text: { $0.name.description })
+    }
 }
 
 extension SettingType<String> {

@@ -40,7 +40,8 @@ public enum TLSProfile: String, Sendable, CaseIterable {
 
     /// Whether our order of ciphers counts, and not the client's.
     ///
-    /// Where all ciphers are good the client knows better: one without AES in hardware puts ChaCha20 first.
+    /// Where all ciphers are good the client knows better: one without AES in hardware puts
+    /// ChaCha20 first.
     var prefersServerOrder: Bool { self == .old }
 
     /// TLS 1.2 and older, in OpenSSL's names; TLS 1.3's three suites are OpenSSL's default.
@@ -111,5 +112,27 @@ package struct TLSServerSettings: Sendable {
         self.minimum = minimum
         self.sessionTickets = sessionTickets
         self.applicationProtocols = applicationProtocols
+    }
+}
+
+extension TLSServerSettings {
+    /// As `tls:` says it.
+    package init(_ options: TLSOptions) {
+        let profile: TLSProfile =
+            switch options.profile {
+            case .modern: .modern
+            case .intermediate: .intermediate
+            case .old: .old
+            }
+        let minimum: TLSVersion? =
+            switch options.minimum {
+            case nil: nil
+            case .tls10: .tls10
+            case .tls11: .tls11
+            case .tls12: .tls12
+            case .tls13: .tls13
+            }
+        self.init(
+            profile: profile, minimum: minimum, sessionTickets: options.givesSessionTickets)
     }
 }

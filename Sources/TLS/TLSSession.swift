@@ -1,5 +1,5 @@
 import COpenSSL
-import Memory
+public import Memory
 
 /// What the socket has to become before a call makes sense again.
 public enum TLSWant: UInt8, Sendable {
@@ -26,7 +26,8 @@ public enum TLSRead: Equatable, Sendable {
     case wouldBlock(TLSWant)
     /// The peer said that it sends no more (close_notify).
     case closed
-    /// The connection ended without close_notify: what came may be cut short (RFC 8446 section 6.1).
+    /// The connection ended without close_notify: what came may be cut short (RFC 8446 section
+    /// 6.1).
     case truncated
     case failed(TLSFailure)
 }
@@ -46,23 +47,28 @@ public enum TLSShutdown: Equatable, Sendable {
     case sent
     /// The socket is full; call again when it is writable, or give it up.
     case wantsWrite
-    /// The connection is past such courtesies (failed, or the handshake never ended).
+    /// The connection is past such courtesies (failed, in the middle of a record, or of the
+    /// handshake).
     case impossible
 }
 
 /// One TLS connection on a socket that somebody else owns, non-blocking, server or client side.
 ///
-/// Every call returns at once. After a failure the session stays failed and says the same again. Where a `write` would block,
-/// the next `write` has to begin with the same bytes, and at least as many (they may have moved): a part of them may be
-/// encrypted already. The socket has to stay open as long as the session lives; a single thread uses it.
+/// Every call returns at once. After a failure the session stays failed and says the same again.
+/// Where a `write` would block, the next `write` has to begin with the same bytes, and at least as
+/// many (they may have moved): a part of them may be encrypted already. The socket has to stay open
+/// as long as the session lives; a single thread uses it.
 @safe
 public struct TLSSession: ~Copyable {
     private let ssl: OpaquePointer
     private let socket: UnsafeMutablePointer<SocketState>
     private let scratch: UnsafeMutablePointer<UInt8>
-    /// The context or upstream, whose callbacks OpenSSL calls during handshakes; never touched on reads and writes.
+    /// The context or upstream, whose callbacks OpenSSL calls during handshakes; never touched on
+    /// reads and writes.
     private let keeper: AnyObject
     private var failure: TLSFailure?
+    /// A record is half on its way: only the same bytes may follow.
+    private var hasUnfinishedWrite = false
 
     /// The most plain bytes in one record (RFC 8446 section 5.1).
     static let recordBytesMax = 16384
@@ -94,6 +100,11 @@ public struct TLSSession: ~Copyable {
     }
 
     deinit {
+        // Else OpenSSL takes the lack of a close_notify as a sign that the session must not be
+        // resumed.
+        if failure == nil {
+            unsafe SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+        }
         unsafe SSL_free(ssl)
         unsafe socket.deallocate()
     }
@@ -122,7 +133,8 @@ public struct TLSSession: ~Copyable {
             var failure = takeFailure(error)
             if failure.isCertificateError {
                 let verdict = unsafe UInt32(truncatingIfNeeded: SSL_get_verify_result(ssl))
-                failure = TLSFailure(.certificateUntrusted, code: verdict)
+                failure = TLSFailure(
+                    .certificateUntrusted, alert: failure.alert, code: verdict)
             }
             self.failure = failure
             (keeper as? TLSUpstream)?.forgetSession()
@@ -144,6 +156,18 @@ public struct TLSSession: ~Copyable {
         return status == 1 ? .bytes(count) : endOfRead(status)
     }
 
+    /// Reads decrypted bytes into the room behind a block's last byte: those of one record at most.
+    public mutating func read(into block: BlockID, of pool: BlockPool) -> TLSRead {
+        if let failure { return .failed(failure) }
+        clearErrorQueue()
+        let room = unsafe pool.unsafeRoom(in: block)
+        var count = 0
+        let status = unsafe SSL_read_ex(ssl, room.baseAddress, room.count, &count)
+        guard status == 1 else { return endOfRead(status) }
+        pool.commit(count, to: block)
+        return .bytes(count)
+    }
+
     private mutating func endOfRead(_ status: Int32) -> TLSRead {
         switch unsafe SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ: return .wouldBlock(.read)
@@ -156,14 +180,16 @@ public struct TLSSession: ~Copyable {
         }
     }
 
-    /// True while bytes wait inside that are off the socket already: no readiness event will tell of them.
+    /// True while bytes wait inside that are off the socket already: no readiness event will tell
+    /// of them.
     public var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
 
     /// True where another `read` may bring something before the next readiness event.
     ///
-    /// With an edge-triggered poller: read until this is false or a read would block. False means that the last receive
-    /// emptied the socket, so that trying again would be one system call for nothing. (After an event that said
-    /// "peer closed", read on until `closed` or `truncated` all the same.)
+    /// With an edge-triggered poller: read until this is false or a read would block. False means
+    /// that the last receive emptied the socket, so that trying again would be one system call for
+    /// nothing. (After an event that said "peer closed", read on until `closed` or `truncated` all
+    /// the same.)
     public var mayReadMore: Bool { unsafe socket.pointee.mayHoldMore || SSL_has_pending(ssl) == 1 }
 
     /// Encrypts and sends, record by record, until everything is taken or the socket is full.
@@ -175,7 +201,8 @@ public struct TLSSession: ~Copyable {
         }
     }
 
-    /// Sends two pieces as if they were one, so that a head and its body share their first record and system call.
+    /// Sends two pieces as if they were one, so that a head and its body share their first record
+    /// and system call.
     ///
     /// The count in the answer runs over both. Up to 16 KiB are copied for that.
     public mutating func write(_ head: Span<UInt8>, _ body: Span<UInt8>) -> TLSWrite {
@@ -220,6 +247,7 @@ public struct TLSSession: ~Copyable {
             guard status == 1 else { return endOfWrite(status, after: earlier + sent) }
             sent += count
         }
+        hasUnfinishedWrite = false
         return .wrote(earlier + sent)
     }
 
@@ -227,7 +255,9 @@ public struct TLSSession: ~Copyable {
     private mutating func endOfWrite(_ status: Int32, after sent: Int) -> TLSWrite {
         switch unsafe SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ: return sent > 0 ? .wrote(sent) : .wouldBlock(.read)
-        case SSL_ERROR_WANT_WRITE: return sent > 0 ? .wrote(sent) : .wouldBlock(.write)
+        case SSL_ERROR_WANT_WRITE:
+            hasUnfinishedWrite = true
+            return sent > 0 ? .wrote(sent) : .wouldBlock(.write)
         case let error:
             let failure = takeFailure(error)
             self.failure = failure
@@ -237,9 +267,12 @@ public struct TLSSession: ~Copyable {
 
     /// Sends close_notify, without waiting for the peer's (RFC 8446 section 6.1).
     ///
-    /// Reading goes on working, for what the peer still sends.
+    /// Reading goes on working, for what the peer still sends. While a write is unfinished it is
+    /// impossible, and should be: what was cut short has to look cut short.
     public mutating func shutdown() -> TLSShutdown {
-        guard failure == nil, unsafe SSL_is_init_finished(ssl) == 1 else { return .impossible }
+        guard failure == nil, !hasUnfinishedWrite, unsafe SSL_is_init_finished(ssl) == 1 else {
+            return .impossible
+        }
         clearErrorQueue()
         let status = unsafe SSL_shutdown(ssl)
         if status >= 0 { return .sent }
@@ -253,7 +286,9 @@ public struct TLSSession: ~Copyable {
     }
 
     private func takeFailure(_ error: Int32) -> TLSFailure {
-        guard error == SSL_ERROR_SYSCALL else { return TLSFailure.fromErrorQueue() }
+        guard error == SSL_ERROR_SYSCALL else {
+            return unsafe TLSFailure.fromErrorQueue(alertSent: socket.pointee.alertSent)
+        }
         ERR_clear_error()
         let number = unsafe socket.pointee.lastError
         return number == 0 ? TLSFailure(.closed) : TLSFailure(.reset, code: UInt32(number))

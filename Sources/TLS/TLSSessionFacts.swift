@@ -18,9 +18,11 @@ extension TLSSession {
             isResumed: SSL_session_reused(ssl) == 1)
     }
 
-    /// The server name of the ClientHello as sent (SNI, RFC 6066 section 3), empty where there was none.
+    /// The server name of the ClientHello as sent (SNI, RFC 6066 section 3), empty where there was
+    /// none.
     ///
-    /// At most 255 bytes, never a NUL; else any byte a client likes to send: escape it when writing.
+    /// At most 255 bytes, never a NUL; else any byte a client likes to send: escape it when
+    /// writing.
     public var serverName: Span<UInt8> {
         @_lifetime(borrow self)
         get {
@@ -57,7 +59,8 @@ extension TLSSession {
 }
 
 extension ApplicationProtocol {
-    /// The protocol registered under `name`; `none` for an empty name and for all that we do not know.
+    /// The protocol registered under `name`; `none` for an empty name and for all that we do not
+    /// know.
     init(named name: UnsafeBufferPointer<UInt8>) {
         for known in ApplicationProtocol.allCases where known != .none {
             let count = known.name.utf8CodeUnitCount

@@ -106,7 +106,7 @@ class Worker:
         self.path = "\0proxy-test-%d-%d" % (os.getpid(), Worker.count)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.path)
-        listener.listen(64)
+        listener.listen(1024)
         self.end = End()
         self.output, output = os.pipe()
         memory = os.memfd_create("busy")
@@ -151,10 +151,17 @@ class Worker:
             self.lines += data
         return self.lines.decode()
 
-    def busy_places(self):
-        part = self.busy[self.offset:self.offset + PLACES]
-        assert not any(self.busy[:self.offset]) and not any(self.busy[self.offset + PLACES:])
-        return [place for place, byte in enumerate(part) if byte]
+    def expect_busy(self, places):
+        """Waits until exactly these places are busy: the bytes change just before and after."""
+        end = time.monotonic() + SECONDS_MAX
+        while True:
+            assert not any(self.busy[:self.offset]) and not any(self.busy[self.offset + PLACES:])
+            part = self.busy[self.offset:self.offset + PLACES]
+            found = [place for place, byte in enumerate(part) if byte]
+            if found == places:
+                return
+            assert time.monotonic() < end, found
+            time.sleep(0.001)
 
     def kill(self, number=signal.SIGTERM):
         os.kill(self.pid, number)

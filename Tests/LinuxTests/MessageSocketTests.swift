@@ -42,23 +42,19 @@ import Testing
         }
         #expect(carried.count == 1)
         _ = consume carried
-        ends.take { reader, writer in
-            close(writer.release())
-            var pipe = OutputPipe(owning: reader)
-            #expect(pipe.lines() == [])
-            let isClosed = pipe.isClosed
-            #expect(isClosed)
-        }
+        let (reader, writer) = ends.release()
+        close(writer)
+        var pipe = OutputPipe(owning: Descriptor(owning: reader))
+        #expect(pipe.lines() == [])
+        let isClosed = pipe.isClosed
+        #expect(isClosed)
     }
 
     @Test func `a closed end is seen by the other one`() throws {
         let pair = try MessageSocket.Pair()
-        var kept: MessageSocket?
-        pair.take { one, other in
-            kept = consume one
-            _ = consume other
-        }
-        guard let end = kept.take() else { return }
+        let (one, other) = pair.release()
+        close(other)
+        let end = MessageSocket(owning: Descriptor(owning: one))
         #expect(try end.send([1]) == .closed)
         guard case .closed = try end.receive() else {
             Issue.record("not closed")
@@ -87,19 +83,14 @@ import Testing
         let ends = try OutputPipe.pipe()
         let bytes = Array(text.utf8)
         let cut = min(cut, bytes.count)
-        var result: [String] = []
-        var failure: SystemError?
-        ends.take { reader, writer in
-            var pipe = OutputPipe(owning: reader)
-            do {
-                try writer.writeAll(Array(bytes[..<cut]))
-                result += pipe.lines()
-                try writer.writeAll(Array(bytes[cut...]))
-            } catch let error as SystemError { failure = error } catch { Issue.record(error) }
-            close(writer.release())
-            while !pipe.isClosed { result += pipe.lines() }
-        }
-        if let failure { throw failure }
+        let (reader, number) = ends.release()
+        let writer = Descriptor(owning: number)
+        var pipe = OutputPipe(owning: Descriptor(owning: reader))
+        try writer.writeAll(Array(bytes[..<cut]))
+        var result = pipe.lines()
+        try writer.writeAll(Array(bytes[cut...]))
+        close(writer.release())
+        while !pipe.isClosed { result += pipe.lines() }
         return result
     }
 
@@ -117,12 +108,11 @@ import Testing
 
     @Test func `a pipe with nothing in it does not wait`() throws {
         let ends = try OutputPipe.pipe()
-        ends.take { reader, writer in
-            var pipe = OutputPipe(owning: reader)
-            #expect(pipe.lines() == [])
-            let isClosed = pipe.isClosed
-            #expect(!isClosed)
-            close(writer.release())
-        }
+        let (reader, writer) = ends.release()
+        var pipe = OutputPipe(owning: Descriptor(owning: reader))
+        #expect(pipe.lines() == [])
+        let isClosed = pipe.isClosed
+        #expect(!isClosed)
+        close(writer)
     }
 }

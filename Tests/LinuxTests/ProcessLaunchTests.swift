@@ -18,11 +18,10 @@ private func run(
     let child = try launch.start()
     let status = try child.waitForExit()
     var result: [String] = []
-    ends.take { reader, writer in
-        close(writer.release())
-        var pipe = OutputPipe(owning: reader)
-        while !pipe.isClosed { result += pipe.lines() }
-    }
+    let (reader, writer) = ends.release()
+    close(writer)
+    var pipe = OutputPipe(owning: Descriptor(owning: reader))
+    while !pipe.isClosed { result += pipe.lines() }
     return (result, status)
 }
 
@@ -105,17 +104,16 @@ private func run(
             environment: ["PATH=/usr/bin:/bin"])
         launch.give(ends.writer.number, as: 1)
         let child = try launch.start()
-        ends.take { reader, writer in
-            close(writer.release())
-            var pipe = OutputPipe(owning: reader)
-            var up: [String] = []
-            while up.isEmpty && !pipe.isClosed { up = pipe.lines() }
-            #expect(up == ["up"])
-            let reached = child.sendToGroup(SIGKILL)
-            #expect(reached)
-            // The pipe closes when the last of them has gone.
-            while !pipe.isClosed { _ = pipe.lines() }
-        }
+        let (reader, writer) = ends.release()
+        close(writer)
+        var pipe = OutputPipe(owning: Descriptor(owning: reader))
+        var up: [String] = []
+        while up.isEmpty && !pipe.isClosed { up = pipe.lines() }
+        #expect(up == ["up"])
+        let reached = child.sendToGroup(SIGKILL)
+        #expect(reached)
+        // The pipe closes when the last of them has gone.
+        while !pipe.isClosed { _ = pipe.lines() }
         #expect(try child.waitForExit() == .signalled(number: SIGKILL))
     }
 }

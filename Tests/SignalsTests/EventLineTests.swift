@@ -76,37 +76,3 @@ import Testing
         #expect(read["text"] as? String == "a\u{1B}[31m\"b")
     }
 }
-
-@Suite struct LineSplitterTests {
-    private static func lines(_ pieces: [[UInt8]]) -> [[UInt8]] {
-        var splitter = LineSplitter()
-        var lines: [[UInt8]] = []
-        for piece in pieces { splitter.take(piece.span) { lines.append(array($0)) } }
-        splitter.end { lines.append(array($0)) }
-        return lines
-    }
-
-    @Test func `every cut of the output gives the same lines`() {
-        let output = Array("one\ntwo\r\n\n\nthr\u{20AC}e\nlast".utf8)
-        let expected = ["one", "two", "thr\u{20AC}e", "last"].map { Array($0.utf8) }
-        for cut in 0...output.count {
-            #expect(Self.lines([Array(output[..<cut]), Array(output[cut...])]) == expected)
-        }
-        #expect(Self.lines(output.map { [$0] }) == expected)
-    }
-
-    @Test func `a line without end comes in bounded pieces and loses nothing`() {
-        let output = (0..<50_000).map { UInt8(0x61 + $0 % 26) }
-        let lines = Self.lines(
-            stride(from: 0, to: output.count, by: 999).map {
-                Array(output[$0..<min($0 + 999, output.count)])
-            })
-        #expect(lines.allSatisfy { $0.count <= LineSplitter.lineBytesMax })
-        #expect(lines.flatMap { $0 } == output)
-    }
-
-    @Test func `bytes that are no text lose nothing either`() {
-        let output = [UInt8](repeating: 0x80, count: 30_000)
-        #expect(Self.lines([output]).flatMap { $0 } == output)
-    }
-}

@@ -29,7 +29,7 @@ import Testing
         sample.facts.userAgent = .empty
         sample.facts.version = .unknown
         sample.facts.tls = .none
-        sample.facts.isSecure = false
+        sample.facts.scheme = .http
         sample.service = []
         sample.endpoint = []
         sample.result = RequestResult()

@@ -48,7 +48,7 @@ struct SampleRequest {
     init() {
         facts = RequestFacts(
             id: RequestID(Array("01JD0000000000000000000001".utf8).span)!, wall: Self.wall,
-            remote: PeerAddress(ipv4: 0x7F00_0001), remotePort: 51234, isSecure: true,
+            remote: PeerAddress(ipv4: 0x7F00_0001), remotePort: 51234, scheme: .https,
             version: .http11,
             tls: TLSFacts(
                 version: 0x0304, cipher: 0x1301, group: 29, isResumed: false, alpn: .http1),

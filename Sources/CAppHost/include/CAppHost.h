@@ -4,17 +4,25 @@
 /// `PYTHON HOST/proxyapp/zygote.py`.
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
-/// One file of the worker host: its path below HOST (NUL-terminated, `/` between the parts), and
-/// its bytes, which live as long as the process.
+/// One file of the worker host: its path below HOST (`/` between the parts, NUL at the end), and
+/// its bytes. Both live as long as the process.
 typedef struct CAppHostFile {
     const char *path;
-    const unsigned char *bytes;
+    const uint8_t *bytes;
     size_t count;
 } CAppHostFile;
 
-/// How many files there are.
-extern const size_t capphost_file_count;
+/// All files, `capphost_file_count()` of them.
+extern const CAppHostFile capphost_files[];
 
-/// The file at `index`; all fields are 0 when there is none.
-CAppHostFile capphost_file(size_t index);
+/// The same without pointers, for rooms that stay free of `unsafe`. There are as many files as
+/// `capphost_file_count()` says; a file or an offset that is not there has size 0 and byte 0.
+size_t capphost_file_count(void);
+/// Bytes in the path of a file, without the NUL.
+size_t capphost_path_size(size_t file);
+uint8_t capphost_path_byte(size_t file, size_t offset);
+/// Bytes in a file.
+size_t capphost_file_size(size_t file);
+uint8_t capphost_file_byte(size_t file, size_t offset);

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -115,3 +116,5 @@ static inline int clinux_connect(int socket, const void *address, socklen_t size
 static inline int clinux_stream_socket(int family) {
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
+static inline int clinux_execve(const char *path, char *const *arguments, char *const *environment) { return execvpe(path, arguments, environment); }
+static inline int clinux_openat(int folder, const char *path, int flags, mode_t mode) { return openat(folder, path, flags, mode); }

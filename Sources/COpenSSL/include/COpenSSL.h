@@ -18,6 +18,10 @@
 
 static inline int copenssl_errno(void) { return errno; }
 
+/// The two calls behind a TLS socket. Flags are enumerators here and macros there, by who includes first.
+static inline ssize_t copenssl_receive(int socket, void *buffer, size_t size) { return recv(socket, buffer, size, 0); }
+static inline ssize_t copenssl_send(int socket, const void *buffer, size_t size) { return send(socket, buffer, size, MSG_NOSIGNAL); }
+
 // SSL_CTX: macros over SSL_CTX_ctrl
 static inline int copenssl_set_min_version(SSL_CTX *c, int v) { return (int)SSL_CTX_set_min_proto_version(c, v); }
 static inline int copenssl_set_max_version(SSL_CTX *c, int v) { return (int)SSL_CTX_set_max_proto_version(c, v); }

@@ -1,7 +1,7 @@
 """From the frameworks' own signals to the answer: an exception that Flask or Django handles.
 
-They turn an exception into a page and give it to the server as an ordinary answer; only their signal
-`got_request_exception` says what happened. So it is connected where the framework was imported.
+They turn an exception into a page and give it to the server as an ordinary answer; only their
+signal `got_request_exception` says what happened. So it is connected where one was imported.
 """
 
 import sys

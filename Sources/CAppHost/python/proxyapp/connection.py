@@ -152,12 +152,12 @@ class Connection:
         elif answer.done:
             failure.report(error, environ, "close() raised")
         else:
-            failure.report(error, environ)
             identity = environ.get("HTTP_X_REQUEST_ID", "-")
             try:
                 answer.fail(error, ("500 Internal Server Error\nrequest %s\n" % identity).encode())
             except (Cut, OSError):
                 answer.keep = False
+            failure.report(error, environ)
 
     def _tell_end(self, answer, environ, seconds):
         service = self._worker.service

@@ -1,5 +1,6 @@
 """What is said of an exception: a traceback for people, and the field that the edge reads."""
 
+import importlib
 import os
 import sys
 import traceback
@@ -10,7 +11,12 @@ FIELD_BYTES_MAX = 6144
 TYPE_BYTES_MAX = 256
 MESSAGE_BYTES_MAX = 1536
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# The longest traceback that is printed (characters): its two ends.
+REPORT_MAX = 32768
+
+# Frames before the app's own: this host's and those of the import system.
+_OURS = (os.path.dirname(os.path.abspath(__file__)) + os.sep,
+         os.path.dirname(importlib.__file__) + os.sep, "<frozen importlib")
 
 
 def own_part(trace):
@@ -18,7 +24,7 @@ def own_part(trace):
     first = trace
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if not name.startswith(_OURS) and not name.startswith("<frozen importlib"):
+        if not name.startswith(_OURS):
             return trace
         trace = trace.tb_next
     return first
@@ -32,22 +38,21 @@ def text(error):
 
 def report(error, environ, note="the app raised"):
     """Writes the traceback to stderr, which is the error log, under the request it belongs to."""
-    try:
-        sys.stderr.write("%s in %s %s (request %s)\n%s" % (
-            note, environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0],
-            environ.get("HTTP_X_REQUEST_ID", "-"), text(error)))
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # nobody reads the log any more, or the app closed stderr; the answer still goes out
+    trace = text(error)
+    if len(trace) > REPORT_MAX:
+        trace = "%s\n[…]\n%s" % (trace[:REPORT_MAX // 2], trace[-REPORT_MAX // 2:])
+    warn("%s in %s %s (request %s)\n%s" % (
+        note, environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0],
+        environ.get("HTTP_X_REQUEST_ID", "-"), trace.rstrip("\n")))
 
 
 def warn(message):
-    """Writes one line to stderr."""
+    """Writes a line to stderr."""
     try:
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass
+        pass  # nobody reads the log any more, or the app closed stderr
 
 
 def _quoted(words, limit, keep_end=False):

@@ -9,7 +9,7 @@ import socket
 import stat
 import threading
 
-# Socket options, families and kinds are asked of the kernel, whatever Python object owns the socket.
+# Kinds of socket whose bytes mix when several processes use one.
 _STREAMS = frozenset((socket.SOCK_STREAM, socket.SOCK_SEQPACKET))
 
 

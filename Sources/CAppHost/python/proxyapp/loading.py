@@ -30,7 +30,8 @@ _FRAMEWORKS = {
 
 # Lines of a source file that look as if they made an app; read, never run.
 _MADE = re.compile(
-    r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*(?:Flask|Bottle|Dash|get_wsgi_application|make_wsgi_app)\(|"
+    r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)*"
+    r"(?:Flask|Bottle|Dash|get_wsgi_application|make_wsgi_app)\(|"
     r"^def (app|application)\(\w+, *\w+\)|^def ((?:create|make|build)_app)\(", re.MULTILINE)
 
 # How much is looked at to find candidates, in files and bytes a file.

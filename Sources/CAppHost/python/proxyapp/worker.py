@@ -34,6 +34,9 @@ EXHAUSTED_SECONDS = 0.05
 # Prints the stacks of all threads to the error log. A real-time signal, as apps use the others.
 STACKS_SIGNAL = signal.SIGRTMIN
 
+# The longest name of a process (bytes, TASK_COMM_LEN without its end).
+PROCESS_NAME_MAX = 15
+
 # The exit status after a bug of this host (EX_SOFTWARE).
 BUG_STATUS = 70
 
@@ -284,6 +287,13 @@ class Worker:
             os._exit(0)
 
 
+def name_process(name):
+    """Gives the process the name that `ps` and `top` show, its last characters when it is long."""
+    # Not /proc/self/comm: that one is root's after a change of user.
+    with open("/proc/thread-self/comm", "w") as file:
+        file.write(name[-PROCESS_NAME_MAX:])
+
+
 def _base_environ(many):
     """What is the same in every environ (PEP 3333)."""
     return {
@@ -312,8 +322,7 @@ def start(application, service, threads, number, places, busy_offset, descriptor
     os.close(output)
     whole = mmap.mmap(memory, 0)
     os.close(memory)
-    with open("/proc/self/comm", "w") as file:
-        file.write("proxy: %s/%d" % (service, number))
+    name_process("%s/%d" % (service, number))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     faulthandler.enable(file=2)
     faulthandler.register(STACKS_SIGNAL, file=2, all_threads=True, chain=False)

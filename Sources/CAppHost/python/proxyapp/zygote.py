@@ -185,6 +185,7 @@ def main():
     control = channel.Channel(int(os.environ.pop("PROXY_CONTROL_FD")))
     try:
         order, _ = control.receive()
+        worker.name_process("zygote " + order["service"])
         control.interrupt_on_arrival(control.exit_if_ended)
         application = _import(control, order)
         if application is None:

@@ -1,1 +1,0 @@
-/// See `Certificates.docc/Certificates.md`.

@@ -1,0 +1,96 @@
+import Linux
+import Memory
+
+/// A request's body that is collected before a worker is taken: first in memory, then in a file.
+///
+/// It is kept until the answer begins, so that it can be sent a second time.
+struct BodyStore: ~Copyable {
+    /// Why a body could not be collected.
+    enum Fault: Error {
+        /// The edge has no block left.
+        case memoryIsScarce
+        /// The spool has no room, or cannot be written.
+        case spool(SystemError)
+    }
+
+    /// The beginning of the body, at most `limits.body_memory`.
+    private var memory = BlockChain()
+    /// What came after it.
+    private var file: SpoolFile?
+    /// The next block of `memory` to be read, `.none` when all have been.
+    private var cursor = BlockID.none
+    private var isRewound = true
+
+    init() {}
+
+    /// Bytes of the body so far.
+    private(set) var count: UInt64 = 0
+
+    /// Takes over bytes of a block behind those that are there.
+    ///
+    /// - Parameter memoryMax: bytes to hold in memory; what goes beyond is written to a file in `folder`.
+    mutating func append(
+        _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
+        in pool: BlockPool
+    ) throws(Fault) {
+        if file == nil, memory.count + bytes.count <= memoryMax {
+            guard memory.append(bytes, in: pool) else { throw .memoryIsScarce }
+            count += UInt64(bytes.count)
+            return
+        }
+        var piece = BlockChain()
+        guard piece.append(bytes, in: pool) else { throw .memoryIsScarce }
+        defer { piece.giveAll(to: pool) }
+        do throws(SystemError) {
+            if file == nil { file = try SpoolFile(in: folder) }
+            try file!.append(piece, of: pool)
+            count += UInt64(bytes.count)
+        } catch {
+            throw .spool(error)
+        }
+    }
+
+    /// Begins to read from the first byte.
+    mutating func rewind() {
+        isRewound = true
+        file?.rewind()
+    }
+
+    /// Copies the next bytes of the body behind a chain's last one.
+    ///
+    /// - Returns: how many; 0 when the whole body has been read.
+    mutating func read(
+        into chain: inout BlockChain, in pool: BlockPool
+    ) throws(Fault) -> Int {
+        if isRewound {
+            cursor = memory.first
+            isRewound = false
+        }
+        if !cursor.isNone {
+            let count = pool.count(of: cursor)
+            guard chain.append(pool.bytes(of: cursor), in: pool) else { throw .memoryIsScarce }
+            cursor = memory.block(after: cursor, in: pool)
+            return count
+        }
+        guard file != nil else { return 0 }
+        let block = pool.take(.large)
+        guard !block.isNone else { throw .memoryIsScarce }
+        do throws(SystemError) {
+            let count = try file!.read(into: block, of: pool)
+            chain.append(block, in: pool)
+            return count
+        } catch {
+            pool.give(block)
+            throw .spool(error)
+        }
+    }
+
+    /// Gives the memory back and lets the file vanish.
+    mutating func clear(in pool: BlockPool) {
+        memory.giveAll(to: pool)
+        file = nil
+        cursor = .none
+        isRewound = true
+        count = 0
+    }
+}

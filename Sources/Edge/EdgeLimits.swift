@@ -1,0 +1,28 @@
+/// Bounds of the data path that no key configures; each with its reason.
+enum EdgeLimits {
+    /// Receives of one connection before the others have their turn: 256 KiB with 64 KiB blocks.
+    static let receivesPerTurn = 4
+    /// Connections accepted in a row before the others have their turn.
+    static let acceptsPerTurn = 64
+    /// Unsent bytes at which reading for that side stops; two large blocks keep both sides busy.
+    static let unsentBytesMax = 131_072
+    /// Bytes thrown away after the last answer, so that it is not lost to a reset.
+    static let lingerBytesMax: UInt64 = 1 << 20
+    /// Nanoseconds such throwing away lasts at most.
+    static let lingerNanoseconds: UInt64 = 2_000_000_000
+    /// Nanoseconds without accepting when descriptors have run out.
+    static let exhaustedPauseNanoseconds: UInt64 = 100_000_000
+    /// Idle connections kept beyond those in use, for the table of upstream connections.
+    static let idleUpstreamsMax = 4096
+    /// Nanoseconds before `timeout.body_rate` is first looked at: a slow start is no slow body.
+    static let bodyRateGraceNanoseconds: UInt64 = 5_000_000_000
+    /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose pause is over, and should
+    /// a wake-up have died with its sender.
+    static let lookNanoseconds: UInt64 = 100_000_000
+    /// Nanoseconds a connection waits when the budget of blocks is used up.
+    static let starvedPauseNanoseconds: UInt64 = 10_000_000
+    /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a small block.
+    static let addedBytesMax = 512
+    /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes have to wait.
+    static let compactBytesMax = 3072
+}

@@ -1,0 +1,73 @@
+import Board
+import Linux
+import Memory
+import Signals
+
+/// New connections, and when none are taken.
+extension EdgeLoop where World: ~Copyable {
+    /// Takes connections off a listener's queue: a share of a turn, within the limits.
+    mutating func accept(_ listener: Int) {
+        for _ in 0..<EdgeLimits.acceptsPerTurn {
+            guard !clients.isFull else { return pauseAccepting(until: TimerWheel.never) }
+            switch network.accept(listener: listener) {
+            case .accepted(let stream, let address): welcome(stream, from: address, at: listener)
+            case .wouldBlock: return
+            case .exhausted:
+                reportExhausted()
+                return pauseAccepting(until: now + EdgeLimits.exhaustedPauseNanoseconds)
+            }
+        }
+    }
+
+    private mutating func welcome(_ stream: Int32, from address: InternetAddress, at listener: Int) {
+        var client = address
+        client.port = 0
+        let limit = settings.options.limits.connectionsPerAddress
+        guard addresses.add(client, limit: limit) else {
+            counters.add(.connectionsRefused)
+            return network.close(stream, isBroken: true)
+        }
+        connectionNumber += 1
+        let isSecure = settings.listeners[listener].isSecure
+        let slot = clients.insert(
+            ClientConnection(
+                stream: stream, listener: UInt16(listener),
+                phase: isSecure ? .handshaking : .reading, flags: isSecure ? .isSecure : [],
+                address: address, number: connectionNumber, openedAt: now))
+        guard network.watch(stream, token: token(client: slot), writable: false) else {
+            return closeClient(slot)
+        }
+        connectionOpened(slot)
+        let timeouts = settings.options.timeouts
+        timers.set(slot, to: now + (isSecure ? timeouts.handshake : timeouts.idle))
+    }
+
+    /// Stops to accept: the queue stays in the kernel.
+    private mutating func pauseAccepting(until deadline: UInt64) {
+        acceptingResumesAt = deadline
+        guard isAccepting else { return }
+        isAccepting = false
+        setListening(false)
+    }
+
+    /// Accepts again, if it was full that stopped it: a connection has been closed.
+    mutating func resumeAccepting() {
+        guard !isAccepting, !isDraining, acceptingResumesAt == TimerWheel.never else { return }
+        isAccepting = true
+        setListening(true)
+    }
+
+    /// Accepts again after a pause that has passed.
+    mutating func resumeAcceptingIfDue() {
+        guard !isAccepting, !isDraining, acceptingResumesAt <= now else { return }
+        isAccepting = true
+        setListening(true)
+    }
+
+    mutating func setListening(_ isOn: Bool) {
+        for listener in 0..<settings.listeners.count {
+            network.listen(
+                listener: listener, token: Token(.listener, listener).bits, isOn: isOn)
+        }
+    }
+}

@@ -1,0 +1,275 @@
+import Board
+import HTTP
+import Linux
+import Memory
+import Routing
+import Signals
+import TLS
+
+/// Answers: the endpoint's head passed on, and those the proxy makes itself.
+extension EdgeLoop where World: ~Copyable {
+    /// Does what the state of a request asks for.
+    mutating func perform(_ action: ExchangeAction, _ exchange: Int) {
+        switch action {
+        case .nothing: return
+        case .choose: choose(exchange)
+        case .wait: stand(exchange)
+        case .connect: connect(exchange)
+        case .send: send(exchange)
+        case .retry(let failure): retry(exchange, failure)
+        case .answer(let failure): answer(exchange, failure)
+        case .cut(let failure): cut(exchange, failure)
+        case .tunnel: beginTunnel(exchange)
+        case .finish: finish(exchange)
+        case .abandon: abandon(exchange)
+        }
+    }
+
+    /// Something went wrong on a request's way.
+    mutating func fail(_ exchange: Int, _ failure: Failure) {
+        let mayRetry = exchanges[exchange].state.wantsRetry(failure) && mayRetry(exchange)
+        perform(exchanges[exchange].state.handle(.failed(failure), mayRetry: mayRetry), exchange)
+    }
+
+    /// Passes the head of the answer on to the client.
+    ///
+    /// - Returns: false when the exchange has ended over it.
+    mutating func passAnswerHead(
+        _ exchange: Int, _ upstream: Int, _ block: BlockID, _ length: Int
+    ) -> Bool {
+        let client = Int(exchanges[exchange].client)
+        if exchanges[exchange].has(.isOurs) { noteException(exchange, in: pool.bytes(of: block)) }
+        if isDraining { exchanges[exchange].clear(.keepsClient) }
+        let forwarding = ResponseForwarding(
+            responseHead, clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11,
+            keepsAlive: exchanges[exchange].has(.keepsClient)
+                && exchanges[exchange].has(.requestReceived))
+        if forwarding.framing == .chunked { exchanges[exchange].set(.chunksAnswer) }
+        if forwarding.framing == .untilClose { exchanges[exchange].set(.closesAnswer) }
+        if !forwarding.keepsAlive { exchanges[exchange].clear(.keepsClient) }
+        if isEventStream(in: pool.bytes(of: block)) { exchanges[exchange].clear(.buffersAnswer) }
+        guard writeAnswerHead(exchange, client, forwarding, in: pool.bytes(of: block)) else {
+            loseUpstream(upstream, .httpResponseHeaderSectionSize)
+            return false
+        }
+        consumeAnswer(upstream, length)
+        exchanges[exchange].result.status = responseHead.status
+        exchanges[exchange].firstByteDeadline = TimerWheel.never
+        if responseHead.isUpgrade {
+            perform(exchanges[exchange].state.handle(.upgraded), exchange)
+            return false
+        }
+        perform(exchanges[exchange].state.handle(.answerBegan), exchange)
+        return true
+    }
+
+    private mutating func writeAnswerHead(
+        _ exchange: Int, _ client: Int, _ forwarding: ResponseForwarding, in bytes: Span<UInt8>
+    ) -> Bool {
+        var size = BlockSize.small
+        while true {
+            let block = pool.take(size)
+            guard !block.isNone else { return false }
+            var writer = pool.writer(into: block)
+            let text = pool.bytes(of: exchanges[exchange].text)
+            let marks = ResponseMarks(
+                requestID: text.extracting(exchanges[exchange].idText.indices), date: date.bytes)
+            writer.write(
+                response: responseHead, from: bytes, as: forwarding, marks: marks,
+                edits: settings.responseEdits[Int(exchanges[exchange].route)])
+            if !writer.isOverfull {
+                pool.commit(writer.count, to: block)
+                clients[client].outbound.append(block, in: pool)
+                return true
+            }
+            pool.give(block)
+            guard size == .small else { return false }
+            size = .large
+        }
+    }
+
+    /// Whether the answer is an event stream, which is never held back.
+    private func isEventStream(in bytes: Span<UInt8>) -> Bool {
+        guard let field = responseHead.fields.first(.contentType) else { return false }
+        let wanted = ("text/event-stream" as StaticString).bytes
+        let value = bytes.extracting(field.value.indices)
+        guard value.count >= wanted.count else { return false }
+        for index in wanted.indices where value[index] | 0x20 != wanted[index] | 0x20 {
+            return false
+        }
+        return true
+    }
+
+    /// Passes an interim answer on: 100 to a client that waits for it, others to any HTTP/1.1 client.
+    ///
+    /// - Returns: false when the exchange has ended over it.
+    mutating func passInterim(_ exchange: Int, _ block: BlockID) -> Bool {
+        guard !exchanges[exchange].has(.isHTTP10) else { return true }
+        if responseHead.status == 100 {
+            guard exchanges[exchange].has(.expectsContinue) else { return true }
+            exchanges[exchange].clear(.expectsContinue)
+        }
+        let client = Int(exchanges[exchange].client)
+        let out = pool.take(.large)
+        guard !out.isNone else { return true }
+        var writer = pool.writer(into: out)
+        writer.write(informational: responseHead, from: pool.bytes(of: block))
+        if writer.isOverfull {
+            pool.give(out)
+            return true
+        }
+        pool.commit(writer.count, to: out)
+        clients[client].outbound.append(out, in: pool)
+        let generation = exchanges.generation(at: exchange)
+        flushClient(client)
+        return exchanges.holds(exchange, generation: generation)
+    }
+
+    /// Tells the client to send its body.
+    mutating func sendContinue(_ exchange: Int) {
+        exchanges[exchange].clear(.expectsContinue)
+        let client = Int(exchanges[exchange].client)
+        let block = pool.take(.small)
+        guard !block.isNone else { return }
+        var writer = pool.writer(into: block)
+        writer.writeContinue()
+        pool.commit(writer.count, to: block)
+        clients[client].outbound.append(block, in: pool)
+        flushClient(client)
+    }
+
+    /// Ends the framing of the answer towards the client.
+    ///
+    /// - Parameter block: where the trailers lie, `.none` without any.
+    mutating func endAnswer(_ exchange: Int, _ block: BlockID) {
+        guard exchanges[exchange].has(.chunksAnswer) else { return }
+        let out = pool.take(.large)
+        guard !out.isNone else { return exchanges[exchange].clear(.keepsClient) }
+        var writer = pool.writer(into: out)
+        if block.isNone || trailers.count == 0 {
+            writer.writeLastChunk()
+        } else {
+            writer.writeLastChunk(trailers: trailers, from: pool.bytes(of: block))
+        }
+        trailers.removeAll()
+        pool.commit(writer.count, to: out)
+        var piece = BlockChain()
+        piece.append(out, in: pool)
+        putBehind(exchange, &piece)
+    }
+
+    /// Answers with the proxy's own error.
+    mutating func answer(_ exchange: Int, _ failure: Failure) {
+        exchanges[exchange].result.failure = failure
+        exchanges[exchange].result.status = failure.status
+        exchanges[exchange].result.outcome = outcome(of: failure, exchange)
+        raiseException(exchange, failure)
+        answer(exchange, status: failure.status, failure, detail: Span())
+    }
+
+    /// Answers a request whose body breaks a rule; the connection ends with it.
+    mutating func refuseBody(_ exchange: Int, _ refusal: Refusal) {
+        let upstream = Int(exchanges[exchange].upstream)
+        exchanges[exchange].clear(.keepsClient)
+        exchanges[exchange].result.failure = .httpRequestError
+        exchanges[exchange].result.outcome = .rejected
+        if upstream >= 0 { detach(exchange) }
+        guard exchanges[exchange].state.refuse() else {
+            return cut(exchange, .httpRequestError)
+        }
+        exchanges[exchange].result.status = refusal.status
+        answer(exchange, status: refusal.status, .httpRequestError, detail: refusal.rule.bytes)
+    }
+
+    private mutating func answer(
+        _ exchange: Int, status: UInt16, _ failure: Failure, detail: Span<UInt8>
+    ) {
+        let client = Int(exchanges[exchange].client)
+        if isDraining || !exchanges[exchange].has(.requestReceived) {
+            exchanges[exchange].clear(.keepsClient)
+        }
+        clearDeadlines(exchange)
+        var response = ErrorAnswer(
+            LocalResponse(
+                status: status, keepsAlive: exchanges[exchange].has(.keepsClient),
+                clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11),
+            word: failure.word, retryAfter: failure.retryAfter)
+        response.isHead = exchanges[exchange].has(.isHead)
+        let block = pool.take(.small)
+        guard !block.isNone else { return cut(exchange, failure) }
+        let text = pool.bytes(of: exchanges[exchange].text)
+        var writer = pool.writer(into: block)
+        writer.write(
+            error: response, detail: detail,
+            marks: ResponseMarks(
+                requestID: text.extracting(exchanges[exchange].idText.indices), date: date.bytes))
+        pool.commit(writer.count, to: block)
+        clients[client].outbound.append(block, in: pool)
+        flushClient(client)
+    }
+
+    /// Answers a plain request on a TLS port: with the URL that would have worked.
+    mutating func refusePlain(_ client: Int) {
+        let block = clients[client].inbound
+        let listener = Int(clients[client].listener)
+        clients[client].requests += 1
+        clients[client].set(.closing)
+        let id = requestIDs.next(wall: wall)
+        logRefused(client, id, 400)
+        let detail = plainText.fill {
+            $0.write("this port speaks https: https://")
+            let bytes = pool.bytes(of: block)
+            if requestHead.host.isEmpty {
+                $0.write(settings.authorities[listener])
+            } else {
+                $0.write(bytes.extracting(requestHead.host.indices))
+            }
+            $0.write(bytes.extracting(requestHead.path.indices))
+        }
+        let out = pool.take(.large)
+        guard !out.isNone else { return closeClient(client) }
+        var writer = pool.writer(into: out)
+        writer.write(
+            error: ErrorAnswer(
+                LocalResponse(status: 400, keepsAlive: false), word: "http_request_error"),
+            detail: detail,
+            marks: ResponseMarks(
+                requestID: idText.fill { id.write(to: &$0) }, date: date.bytes))
+        pool.commit(writer.count, to: out)
+        clients[client].outbound.append(out, in: pool)
+        pool.give(block)
+        clients[client].inbound = .none
+        clients[client].set(.readable)
+        flushClient(client)
+    }
+
+    /// Refuses what is no request, and reads nothing more on the connection.
+    mutating func refuse(_ client: Int, _ refusal: Refusal) {
+        counters.add(.headsRejected)
+        let bytes = clients[client].inbound.isNone ? Span() : pool.bytes(of: clients[client].inbound)
+        if FirstBytes.looksLikeTLS(bytes), clients[client].requests == 0 {
+            reportTLSOnPlainPort(client)
+            return closeClient(client)
+        }
+        clients[client].requests += 1
+        clients[client].set(.closing)
+        clients[client].phase = .reading
+        let id = requestIDs.next(wall: wall)
+        logRefused(client, id, refusal.status)
+        let text = idText.fill { id.write(to: &$0) }
+        let block = pool.take(.small)
+        guard !block.isNone else { return closeClient(client) }
+        var writer = pool.writer(into: block)
+        writer.write(
+            error: ErrorAnswer(refusal), detail: refusal.rule.bytes,
+            marks: ResponseMarks(requestID: text, date: date.bytes))
+        pool.commit(writer.count, to: block)
+        clients[client].outbound.append(block, in: pool)
+        if !clients[client].inbound.isNone {
+            pool.give(clients[client].inbound)
+            clients[client].inbound = .none
+            clients[client].set(.readable)
+        }
+        flushClient(client)
+    }
+}

@@ -1,0 +1,120 @@
+import Board
+import HTTP
+import Linux
+import Memory
+import Routing
+import Signals
+
+/// The end of a request, on every path: recorded once, everything given back, the connection kept or closed.
+extension EdgeLoop where World: ~Copyable {
+    /// The client has been given the whole answer.
+    mutating func finish(_ exchange: Int) {
+        let client = Int(exchanges[exchange].client)
+        let wasTunnel = clients[client].phase == .tunneling
+        let keeps = exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
+        if exchanges[exchange].upstream >= 0 { detach(exchange) }
+        end(exchange)
+        if wasTunnel { return closeClient(client) }
+        clients[client].phase = .reading
+        guard keeps, !clients[client].has(.closing) else {
+            clients[client].set(.closing)
+            return endClient(client)
+        }
+        guard !clients[client].has(.ended) else { return closeClient(client) }
+        timers.set(client, to: now + settings.options.timeouts.idle)
+        if !clients[client].inbound.isNone || clients[client].has(.readable) {
+            queue(client: client)
+        }
+    }
+
+    /// Breaks the client's connection: the answer cannot be completed, and must not look complete.
+    mutating func cut(_ exchange: Int, _ failure: Failure) {
+        let client = Int(exchanges[exchange].client)
+        let mustReset = exchanges[exchange].has(.closesAnswer)
+        exchanges[exchange].result.failure = failure
+        exchanges[exchange].result.outcome = outcome(of: failure, exchange)
+        counters.add(.responsesCut)
+        raiseException(exchange, failure)
+        if exchanges[exchange].upstream >= 0 { detach(exchange) }
+        exchanges[exchange].state.conclude()
+        end(exchange)
+        closeClient(client, isBroken: mustReset)
+    }
+
+    /// The client is gone: the record is made now, and a worker of ours finishes what it has begun.
+    mutating func abandon(_ exchange: Int) {
+        let client = Int(exchanges[exchange].client)
+        exchanges[exchange].result.outcome = .clientClosed
+        if exchanges[exchange].upstream >= 0 { detach(exchange) }
+        end(exchange)
+        closeClient(client)
+    }
+
+    /// Parts a request from its endpoint before the answer has ended.
+    ///
+    /// A worker of ours keeps its place until it has finished, because only then the place is free; its answer is thrown away.
+    /// A connection to others is closed.
+    mutating func detach(_ exchange: Int) {
+        let upstream = Int(exchanges[exchange].upstream)
+        exchanges[exchange].upstream = -1
+        upstreams[upstream].exchange = -1
+        upstreams[upstream].set(.isSpent)
+        let mayFinish =
+            exchanges[exchange].has(.isOurs) && exchanges[exchange].has(.requestSent)
+            && upstreams[upstream].phase == .busy && clientsPhaseAllowsFinishing(exchange)
+        guard mayFinish else { return closeUpstream(upstream) }
+        let deadline = exchanges[exchange].requestDeadline
+        timers.set(timer(upstream: upstream), to: deadline)
+        upstreams[upstream].set(.readable)
+        queue(upstream: upstream)
+    }
+
+    /// A tunnel's endpoint has nothing left to finish.
+    private func clientsPhaseAllowsFinishing(_ exchange: Int) -> Bool {
+        clients[Int(exchanges[exchange].client)].phase != .tunneling
+    }
+
+    /// Records a request and frees what it held. Its slot is another's from here on.
+    private mutating func end(_ exchange: Int) {
+        leaveQueue(exchange)
+        if let lease = exchanges[exchange].lease {
+            exchanges[exchange].lease = nil
+            giveBack(lease)
+        }
+        record(exchange)
+        discard(exchange)
+    }
+
+    /// Frees what a request holds, without a record.
+    mutating func discard(_ exchange: Int) {
+        let client = Int(exchanges[exchange].client)
+        clients[client].exchange = -1
+        timers.clear(timer(exchange: exchange))
+        if !exchanges[exchange].text.isNone { pool.give(exchanges[exchange].text) }
+        freeBody(exchange)
+        if exchanges[exchange].spool >= 0 { spools.remove(at: Int(exchanges[exchange].spool)) }
+        exchanges.remove(at: exchange)
+    }
+
+    /// Frees the collected body: it will not be sent again.
+    mutating func freeBody(_ exchange: Int) {
+        let body = Int(exchanges[exchange].body)
+        guard body >= 0 else { return }
+        exchanges[exchange].body = -1
+        bodies[body].clear(in: pool)
+        bodies.remove(at: body)
+    }
+
+    /// No time limit of the endpoint's side runs any more.
+    mutating func clearDeadlines(_ exchange: Int) {
+        exchanges[exchange].connectDeadline = TimerWheel.never
+        exchanges[exchange].firstByteDeadline = TimerWheel.never
+        exchanges[exchange].requestDeadline = TimerWheel.never
+        arm(exchange)
+    }
+
+    /// The client's body broke off before its end: there is nothing to complete, and nobody to answer.
+    mutating func requestBrokeOff(_ exchange: Int) {
+        perform(exchanges[exchange].state.handle(.clientGone), exchange)
+    }
+}

@@ -1,0 +1,245 @@
+import HTTP
+import Linux
+import Memory
+import Signals
+
+/// The answer: read from the endpoint, passed on to the client.
+extension EdgeLoop where World: ~Copyable {
+    /// Receives and reads an answer, as long as it comes, the client's side has room, and the turn's share lasts.
+    mutating func readUpstream(_ upstream: Int) {
+        let generation = upstreams.generation(at: upstream)
+        for _ in 0..<EdgeLimits.receivesPerTurn {
+            guard upstreams[upstream].has(.readable), wantsAnswer(upstream) else { return }
+            guard receiveAnswer(upstream) else { return }
+            readAnswer(upstream)
+            guard upstreams.holds(upstream, generation: generation) else { return }
+        }
+        if upstreams[upstream].has(.readable), wantsAnswer(upstream) { queue(upstream: upstream) }
+    }
+
+    /// Whether bytes of this answer can be taken in now; otherwise they stay in the kernel and slow the endpoint.
+    private func wantsAnswer(_ upstream: Int) -> Bool {
+        let exchange = Int(upstreams[upstream].exchange)
+        guard exchange >= 0 else { return true }
+        let waiting = clients[Int(exchanges[exchange].client)].outbound.count
+        if exchanges[exchange].has(.buffersAnswer) {
+            return waiting < settings.options.limits.responseMemoryBytes || maySpool(exchange)
+        }
+        return waiting < EdgeLimits.unsentBytesMax
+    }
+
+    /// Receives once.
+    ///
+    /// - Returns: whether bytes came.
+    private mutating func receiveAnswer(_ upstream: Int) -> Bool {
+        var block = upstreams[upstream].inbound
+        if block.isNone {
+            block = pool.take(.large)
+            guard !block.isNone else {
+                pauseForMemory(
+                    Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
+                return false
+            }
+            upstreams[upstream].inbound = block
+        } else if pool.room(in: block) == 0 {
+            block = pool.widen(block)
+            guard !block.isNone else {
+                loseUpstream(upstream, .httpResponseHeaderSectionSize)
+                return false
+            }
+            upstreams[upstream].inbound = block
+        }
+        switch network.receive(upstreams[upstream].stream, into: block, of: pool) {
+        case .bytes(_, let isDrained):
+            if isDrained, !upstreams[upstream].has(.peerClosed) {
+                upstreams[upstream].clear(.readable)
+            }
+            return true
+        case .wouldBlock:
+            upstreams[upstream].clear(.readable)
+            releaseEmptyInbound(upstream: upstream)
+        case .ended:
+            upstreams[upstream].clear(.readable)
+            upstreams[upstream].set([.peerClosed, .isSpent])
+            releaseEmptyInbound(upstream: upstream)
+            answerStreamEnded(upstream, isBroken: false)
+        case .failed:
+            upstreams[upstream].clear(.readable)
+            upstreams[upstream].set([.peerClosed, .isSpent])
+            answerStreamEnded(upstream, isBroken: true)
+        }
+        return false
+    }
+
+    private func releaseEmptyInbound(upstream: Int) {
+        let block = upstreams[upstream].inbound
+        guard !block.isNone, pool.count(of: block) == 0 else { return }
+        pool.give(block)
+        upstreams[upstream].inbound = .none
+    }
+
+    /// Reads what was received, by what is expected.
+    private mutating func readAnswer(_ upstream: Int) {
+        let generation = upstreams.generation(at: upstream)
+        let exchange = Int(upstreams[upstream].exchange)
+        if exchange >= 0, exchanges[exchange].state.phase == .tunneling {
+            return passToClient(exchange)
+        }
+        while !upstreams[upstream].has(.headRead) {
+            guard readAnswerHead(upstream), upstreams.holds(upstream, generation: generation) else {
+                return
+            }
+        }
+        readAnswerBody(upstream)
+    }
+
+    /// Reads one head, interim or final.
+    ///
+    /// - Returns: whether there may be more to read.
+    private mutating func readAnswerHead(_ upstream: Int) -> Bool {
+        let block = upstreams[upstream].inbound
+        guard !block.isNone else { return false }
+        let exchange = Int(upstreams[upstream].exchange)
+        let parse = upstreams[upstream].parser.parse(
+            pool.bytes(of: block), limits: settings.answerLimits,
+            context: upstreams[upstream].context, into: &responseHead)
+        switch parse {
+        case .incomplete: return false
+        case .faulty(let fault):
+            answerFaulty(upstream, fault)
+            return false
+        case .complete(let length):
+            if exchange >= 0, exchanges[exchange].result.firstByte == RequestResult.never {
+                exchanges[exchange].result.firstByte = now - exchanges[exchange].startedAt
+            }
+            if responseHead.isInformational {
+                let mayGoOn = exchange < 0 || passInterim(exchange, block)
+                if mayGoOn { consumeAnswer(upstream, length) }
+                return mayGoOn
+            }
+            upstreams[upstream].set(.headRead)
+            if !responseHead.keepsAlive { upstreams[upstream].set(.isSpent) }
+            upstreams[upstream].decoder = BodyDecoder(responseHead.framing)
+            guard exchange < 0 || passAnswerHead(exchange, upstream, block, length) else {
+                return false
+            }
+            return true
+        }
+    }
+
+    /// Drops bytes of the answer that have been read.
+    mutating func consumeAnswer(_ upstream: Int, _ count: Int) {
+        let block = upstreams[upstream].inbound
+        pool.consume(count, of: block)
+        releaseEmptyInbound(upstream: upstream)
+    }
+
+    private mutating func answerFaulty(_ upstream: Int, _ fault: ResponseFault) {
+        upstreams[upstream].set(.isSpent)
+        reportAnswerFault(upstream, fault.rule)
+        loseUpstream(
+            upstream, fault.isTooLong ? .httpResponseHeaderSectionSize : .httpProtocolError)
+    }
+
+    /// Passes the body on as far as it has come.
+    private mutating func readAnswerBody(_ upstream: Int) {
+        let exchange = Int(upstreams[upstream].exchange)
+        let generation = upstreams.generation(at: upstream)
+        while true {
+            let block = upstreams[upstream].inbound
+            let step =
+                block.isNone
+                ? upstreams[upstream].decoder.next(Span(), trailers: &trailers)
+                : upstreams[upstream].decoder.next(pool.bytes(of: block), trailers: &trailers)
+            switch step {
+            case .data(let range):
+                guard passAnswerData(upstream, exchange, range) else { return }
+            case .needMore(let consumed):
+                if consumed > 0 { consumeAnswer(upstream, consumed) }
+                releaseEmptyInbound(upstream: upstream)
+                if exchange >= 0 { flushClient(Int(exchanges[exchange].client)) }
+                return
+            case .end(let consumed):
+                if exchange >= 0 { endAnswer(exchange, block) }
+                if consumed > 0 { consumeAnswer(upstream, consumed) }
+                releaseEmptyInbound(upstream: upstream)
+                answerEnded(upstream)
+                return
+            case .faulty(let fault):
+                upstreams[upstream].set(.isSpent)
+                reportAnswerFault(upstream, fault.rule)
+                loseUpstream(upstream, .httpResponseIncomplete)
+                return
+            }
+            guard upstreams.holds(upstream, generation: generation) else { return }
+        }
+    }
+
+    /// Hands body bytes of the answer to the client's side.
+    ///
+    /// - Returns: false when the exchange has ended over it.
+    private mutating func passAnswerData(
+        _ upstream: Int, _ exchange: Int, _ range: ByteRange
+    ) -> Bool {
+        let block = upstreams[upstream].inbound
+        guard exchange >= 0 else {
+            consumeAnswer(upstream, range.end)
+            return true
+        }
+        exchanges[exchange].result.responseBytes += UInt64(range.count)
+        let client = Int(exchanges[exchange].client)
+        if exchanges[exchange].has(.isHead) {
+            consumeAnswer(upstream, range.end)
+            return true
+        }
+        let isWhole = range.start == 0 && Int(range.count) == pool.count(of: block)
+        if isWhole, !exchanges[exchange].has(.chunksAnswer), !isSpooling(exchange) {
+            upstreams[upstream].inbound = .none
+            clients[client].outbound.append(block, in: pool)
+            return true
+        }
+        let data = pool.bytes(of: block).extracting(range.indices)
+        guard appendAnswer(exchange, data) else {
+            loseUpstream(upstream, .proxyInternalError)
+            return false
+        }
+        consumeAnswer(upstream, range.end)
+        return true
+    }
+
+    /// The endpoint's stream has ended or broken.
+    private mutating func answerStreamEnded(_ upstream: Int, isBroken: Bool) {
+        let exchange = Int(upstreams[upstream].exchange)
+        if exchange >= 0, exchanges[exchange].state.phase == .tunneling {
+            return tunnelHalfClosed(byEndpoint: exchange)
+        }
+        guard upstreams[upstream].has(.headRead) else {
+            return loseUpstream(upstream, .connectionTerminated)
+        }
+        guard !isBroken, upstreams[upstream].decoder.finish() == .complete else {
+            return loseUpstream(upstream, .httpResponseIncomplete)
+        }
+        if exchange >= 0 { endAnswer(exchange, .none) }
+        answerEnded(upstream)
+    }
+
+    /// The answer has been read to its end.
+    private mutating func answerEnded(_ upstream: Int) {
+        let exchange = Int(upstreams[upstream].exchange)
+        if let lease = upstreams[upstream].lease {
+            endpointAnswered(lease, latency: now - upstreams[upstream].sentAt)
+        }
+        // What a broken sending leaves behind must not meet the next request.
+        if exchange >= 0, !exchanges[exchange].has(.requestSent) {
+            upstreams[upstream].set(.isSpent)
+        }
+        releaseUpstream(upstream)
+        guard exchange >= 0 else { return }
+        exchanges[exchange].upstream = -1
+        exchanges[exchange].firstByteDeadline = TimerWheel.never
+        exchanges[exchange].requestDeadline = TimerWheel.never
+        arm(exchange)
+        perform(exchanges[exchange].state.handle(.answerEnded), exchange)
+        flushClient(Int(exchanges[exchange].client))
+    }
+}

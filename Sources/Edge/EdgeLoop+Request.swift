@@ -1,0 +1,228 @@
+import Board
+import HTTP
+import Linux
+import Memory
+import Routing
+import Signals
+
+/// A request begins: its head is read, it is routed, written down, and sent on its way.
+extension EdgeLoop where World: ~Copyable {
+    /// Begins to serve the request whose head lies in the client's block and in `requestHead`.
+    ///
+    /// - Parameter headLength: bytes of the head, to be dropped from the block.
+    mutating func beginRequest(_ client: Int, headLength: Int) {
+        if clients[client].has(.isPlainOnTLS) { return refusePlain(client) }
+        let block = clients[client].inbound
+        clients[client].requests += 1
+        clients[client].phase = .busy
+        timers.set(client, to: TimerWheel.never)
+        guard !exchanges.isFull else { return turnAway(client) }
+        let exchange = exchanges.insert(makeExchange(client, in: pool.bytes(of: block)))
+        clients[client].exchange = Int32(exchange)
+        let decision = route(exchange, client, in: pool.bytes(of: block))
+        guard writeText(exchange, client, decision, in: pool.bytes(of: block), length: headLength)
+        else { return }
+        pool.consume(headLength, of: block)
+        if pool.count(of: block) == 0 {
+            pool.give(block)
+            clients[client].inbound = .none
+        }
+        guard start(exchange) else { return }
+        carryOut(decision, exchange)
+    }
+
+    private mutating func makeExchange(_ client: Int, in bytes: Span<UInt8>) -> Exchange {
+        var flags: Exchange.Flags = []
+        switch requestHead.method {
+        case .head: flags.insert(.isHead)
+        case .post, .put, .patch: flags.insert(.saysLength)
+        default: break
+        }
+        if requestHead.version == .http10 { flags.insert(.isHTTP10) }
+        if requestHead.keepsAlive, !isDraining { flags.insert(.keepsClient) }
+        if requestHead.expectsContinue { flags.insert(.expectsContinue) }
+        if requestHead.upgrade == .webSocket { flags.insert(.wantsUpgrade) }
+        if requestHead.framing == .none || requestHead.framing == .length(0) {
+            flags.formUnion([.requestReceived])
+        } else {
+            flags.insert(.hasBody)
+        }
+        let peer = clients[client].peer
+        isTrustedPeer = settings.trusts(peer)
+        var id = RequestID.none
+        if isTrustedPeer, let field = requestHead.fields.first(.xRequestID) {
+            id = RequestID(bytes.extracting(field.value.indices)) ?? .none
+        }
+        if id == .none { id = requestIDs.next(wall: wall) }
+        let facts = RequestFacts(
+            id: id, wall: wall, remote: peer, remotePort: clients[client].address.port,
+            scheme: clients[client].has(.isSecure) ? .https : .http,
+            version: requestHead.version == .http11 ? .http11 : .http10,
+            tls: clients[client].tls, connection: clients[client].number,
+            connectionRequests: clients[client].requests)
+        return Exchange(
+            state: ExchangeState(isIdempotent: requestHead.method.isIdempotent),
+            client: Int32(client), flags: flags, facts: facts, text: .none,
+            framing: requestHead.framing, decoder: BodyDecoder(requestHead.framing), startedAt: now)
+    }
+
+    /// Writes down what is needed of the head after its block is gone: the texts of the log line, and the parts of the
+    /// head as it goes to the endpoint.
+    ///
+    /// - Returns: false when it does not fit; the request has been answered then.
+    private mutating func writeText(
+        _ exchange: Int, _ client: Int, _ decision: RouteDecision, in bytes: Span<UInt8>, length: Int
+    ) -> Bool {
+        var size = length + EdgeLimits.addedBytesMax <= BlockSize.small.bytes / 2 ? BlockSize.small : .large
+        while true {
+            let block = pool.take(size)
+            guard !block.isNone else { break }
+            var writer = pool.writer(into: block)
+            writeFacts(exchange, client, in: bytes, to: &writer)
+            switch decision {
+            case .forward(let target):
+                writeForwarded(exchange, client, target, in: bytes, to: &writer)
+            case .redirect(let route): writeRedirect(exchange, client, route, in: bytes, to: &writer)
+            case .redirectToHTTPS: writeRedirect(exchange, client, nil, in: bytes, to: &writer)
+            case .respond(let route): writeFixedAnswer(exchange, route, to: &writer)
+            case .denied, .none, .badPath: break
+            }
+            if !writer.isOverfull {
+                pool.commit(writer.count, to: block)
+                exchanges[exchange].text = block
+                return true
+            }
+            pool.give(block)
+            guard size == .small else { break }
+            size = .large
+        }
+        discard(exchange)
+        if size == .large { refuse(client, .headTooLong) } else { turnAway(client) }
+        return false
+    }
+
+    private mutating func writeFacts(
+        _ exchange: Int, _ client: Int, in bytes: Span<UInt8>, to writer: inout ByteWriter
+    ) {
+        func copy(_ range: ByteRange) -> ByteRange {
+            let start = writer.count
+            writer.write(bytes.extracting(range.indices))
+            return ByteRange(start: start, count: writer.count - start)
+        }
+        exchanges[exchange].facts.method = copy(requestHead.methodName)
+        exchanges[exchange].facts.target = copy(requestHead.target)
+        exchanges[exchange].facts.host = copy(requestHead.host)
+        if let field = requestHead.fields.first(.referer) {
+            exchanges[exchange].facts.referer = copy(field.value)
+        }
+        if let field = requestHead.fields.first(.userAgent) {
+            exchanges[exchange].facts.userAgent = copy(field.value)
+        }
+        let start = writer.count
+        exchanges[exchange].facts.id.write(to: &writer)
+        exchanges[exchange].idText = ByteRange(start: start, count: writer.count - start)
+        guard clients[client].has(.isSecure) else { return }
+        let name = writer.count
+        network.writeServerName(clients[client].stream, to: &writer)
+        exchanges[exchange].serverName = ByteRange(start: name, count: writer.count - name)
+    }
+
+    /// Writes the parts of the head as it goes to the endpoint, but for what is known only when it is sent: the place, and
+    /// the body's framing.
+    private mutating func writeForwarded(
+        _ exchange: Int, _ client: Int, _ target: RouteDecision.Target, in bytes: Span<UInt8>,
+        to writer: inout ByteWriter
+    ) {
+        let service = settings.services[target.service]
+        let origin = origin(exchange, client)
+        var forwarding = RequestForwarding()
+        forwarding.strippedBytes = target.strippedBytes
+        forwarding.toOwnWorker = service.isOurs
+        forwarding.dropsUnderscores = service.dropsUnderscores
+        var start = writer.count
+        writer.write(requestLine: requestHead, from: bytes, as: forwarding)
+        exchanges[exchange].line = ByteRange(start: start, count: writer.count - start)
+        if service.isOurs {
+            start = writer.count
+            writer.write(peerOf: requestHead, from: bytes, origin: origin, as: forwarding)
+            exchanges[exchange].peer = ByteRange(start: start, count: writer.count - start)
+        }
+        start = writer.count
+        writer.write(
+            requestFields: requestHead, from: bytes, origin: origin, as: forwarding,
+            edits: settings.requestEdits[target.route])
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// Who sent the request, through which door.
+    @_lifetime(immortal)
+    private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
+        let facts = exchanges[exchange].facts
+        let listener = Int(clients[client].listener)
+        return RequestOrigin(
+            address: addressText.fill { facts.remote.write(to: &$0) }, port: facts.remotePort,
+            isSecure: clients[client].has(.isSecure),
+            serverPort: settings.listeners[listener].port,
+            authority: settings.authorities[listener],
+            requestID: idText.fill { facts.id.write(to: &$0) }, isTrusted: isTrustedPeer)
+    }
+
+    /// Writes a redirect, whole, as what is sent for this request.
+    ///
+    /// - Parameter route: whose template it is; nil for the listener's own, to https.
+    private mutating func writeRedirect(
+        _ exchange: Int, _ client: Int, _ route: Int?, in bytes: Span<UInt8>,
+        to writer: inout ByteWriter
+    ) {
+        let start = writer.count
+        let status = route.map { settings.statuses[$0] } ?? 308
+        exchanges[exchange].result.status = status
+        writer.write(
+            redirect: localResponse(exchange, status: status),
+            to: route == nil ? settings.httpsLocation[0] : settings.locations[route!],
+            of: requestHead, from: bytes, origin: origin(exchange, client), date: date.bytes)
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// Writes a route's fixed answer, whole.
+    private mutating func writeFixedAnswer(
+        _ exchange: Int, _ route: Int, to writer: inout ByteWriter
+    ) {
+        let start = writer.count
+        let body = settings.bodies[route]
+        exchanges[exchange].result.status = settings.statuses[route]
+        let facts = exchanges[exchange].facts
+        writer.write(
+            fixed: localResponse(exchange, status: settings.statuses[route]),
+            bodyBytes: body.count, edits: settings.fixedFields[route],
+            marks: ResponseMarks(
+                requestID: idText.fill { facts.id.write(to: &$0) }, date: date.bytes))
+        let hasBody =
+            !exchanges[exchange].has(.isHead) && settings.statuses[route] != 204
+            && settings.statuses[route] != 304
+        if hasBody {
+            writer.write(body)
+            exchanges[exchange].result.responseBytes = UInt64(body.count)
+        }
+        exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
+    }
+
+    /// The head's own part of an answer the proxy makes; a connection with an unread body ends with it.
+    private mutating func localResponse(_ exchange: Int, status: UInt16) -> LocalResponse {
+        if !exchanges[exchange].has(.requestReceived) { exchanges[exchange].clear(.keepsClient) }
+        return LocalResponse(
+            status: status, keepsAlive: exchanges[exchange].has(.keepsClient),
+            clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11)
+    }
+
+    /// Does what the route says.
+    private mutating func carryOut(_ decision: RouteDecision, _ exchange: Int) {
+        switch decision {
+        case .forward: forward(exchange)
+        case .redirect, .redirectToHTTPS, .respond: sendPrepared(exchange)
+        case .denied: fail(exchange, .httpRequestDenied)
+        case .none: fail(exchange, .destinationNotFound)
+        case .badPath: fail(exchange, .httpRequestError)
+        }
+    }
+}

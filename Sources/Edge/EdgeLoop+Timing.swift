@@ -1,0 +1,94 @@
+import HTTP
+import Memory
+import Signals
+
+/// Time limits. Clients, requests and endpoint connections have one deadline each on the wheel.
+extension EdgeLoop where World: ~Copyable {
+    func timer(exchange: Int) -> Int { clients.capacity + exchange }
+
+    func timer(upstream: Int) -> Int { clients.capacity + exchanges.capacity + upstream }
+
+    /// Sets a request's timer to the earliest of its deadlines.
+    mutating func arm(_ exchange: Int) {
+        timers.set(timer(exchange: exchange), to: exchanges[exchange].deadline)
+    }
+
+    /// Deals with every deadline that has come.
+    mutating func fireTimers() {
+        while let thing = timers.next(now: now) {
+            if thing < clients.capacity {
+                if clients.isUsed(thing) { clientTimeIsOver(thing) }
+            } else if thing < clients.capacity + exchanges.capacity {
+                let exchange = thing - clients.capacity
+                if exchanges.isUsed(exchange) { requestTimeIsOver(exchange) }
+            } else {
+                let upstream = thing - clients.capacity - exchanges.capacity
+                if upstreams.isUsed(upstream) { upstreamTimeIsOver(upstream) }
+            }
+        }
+    }
+
+    private mutating func clientTimeIsOver(_ client: Int) {
+        switch clients[client].phase {
+        case .handshaking:
+            handshakeIsLate(client)
+        case .reading:
+            if clients[client].parser.hasBegun {
+                refuse(client, .headTooSlow)
+            } else {
+                closeClient(client)
+            }
+        case .busy:
+            let exchange = Int(clients[client].exchange)
+            if exchanges[exchange].has(.requestReceived) || clients[client].has(.blocked) {
+                // The client does not take its answer.
+                perform(exchanges[exchange].state.handle(.clientGone), exchange)
+            } else {
+                refuseBody(exchange, .bodyTooSlow)
+            }
+        case .tunneling:
+            let exchange = Int(clients[client].exchange)
+            perform(exchanges[exchange].state.handle(.failed(.httpResponseTimeout)), exchange)
+        case .lingering:
+            closeClient(client)
+        }
+    }
+
+    private mutating func requestTimeIsOver(_ exchange: Int) {
+        let upstream = Int(exchanges[exchange].upstream)
+        guard upstream >= 0, exchanges[exchange].deadline <= now else { return arm(exchange) }
+        if exchanges[exchange].connectDeadline <= now {
+            exchanges[exchange].connectDeadline = TimerWheel.never
+            return loseUpstream(upstream, .connectionTimeout)
+        }
+        let isWholeTime = exchanges[exchange].requestDeadline <= now
+        // A worker of ours that is stuck is ended, so that its place comes back; others are just left.
+        if exchanges[exchange].has(.isOurs) {
+            if isWholeTime { requestKill(upstream) }
+            detach(exchange)
+            return fail(exchange, .httpResponseTimeout)
+        }
+        loseUpstream(upstream, .httpResponseTimeout)
+    }
+
+    private mutating func upstreamTimeIsOver(_ upstream: Int) {
+        guard upstreams[upstream].phase == .busy else { return closeUpstream(upstream) }
+        // An answer nobody waits for, from a worker that does not end it.
+        requestKill(upstream)
+        closeUpstream(upstream)
+    }
+
+    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too low.
+    mutating func setBodyDeadline(_ exchange: Int) {
+        let client = Int(exchanges[exchange].client)
+        var deadline = now + settings.options.timeouts.body
+        let rate = UInt64(settings.options.timeouts.bodyRate)
+        if rate > 0 {
+            let allowed = exchanges[exchange].result.requestBytes / rate * 1_000_000_000
+            let latest = exchanges[exchange].bodySince + EdgeLimits.bodyRateGraceNanoseconds + allowed
+            deadline = min(deadline, max(latest, now + TimerWheel.tick))
+            if latest <= now { deadline = now }
+        }
+        timers.set(client, to: deadline)
+    }
+}

@@ -1,0 +1,181 @@
+import Board
+import Configuration
+import HTTP
+import Linux
+import Memory
+import Routing
+import Signals
+
+/// A listening socket as the master bound it.
+struct BoundListener {
+    /// The listener's number in the configuration.
+    var number: Int
+    var port: UInt16
+    /// As in the ready line.
+    var url: String
+}
+
+extension EdgeSettings {
+    /// Room for what this proxy adds to heads, within one large block.
+    private static let headBytesMax = BlockSize.large.bytes
+
+    /// Makes the settings of an edge.
+    ///
+    /// - Parameters:
+    ///   - sockets: what this edge accepts from.
+    ///   - slots: each service's index in the shared table.
+    init(
+        _ configuration: EffectiveConfiguration, sockets: [BoundListener], slots: [String: Int]
+    ) {
+        let options = EdgeOptions(configuration)
+        let front = FrontOptions(configuration)
+        let services = ServiceOptions.all(configuration)
+        let routes = RouteOptions.all(configuration)
+        self.options = options
+        listeners = FixedArray(count: sockets.count) { index in
+            let listener = front.listeners[sockets[index].number]
+            return ListenerSettings(
+                isSecure: listener.url.scheme == .https, port: sockets[index].port,
+                redirects: listener.redirectsToHTTPS)
+        }
+        authorities = TextTable(
+            sockets.map { socket in
+                let text = socket.url
+                let start = text.range(ofScheme: "://")
+                return Array(text[start...].utf8)
+            })
+        listenerNames = TextTable(sockets.map { Array($0.url.utf8) })
+        var nextTLS = 0
+        var service: [ServiceSettings] = []
+        for one in services {
+            service.append(
+                ServiceSettings(
+                    one, slot: slots[one.name] ?? 0, firstTLSUpstream: nextTLS, limits: options.limits))
+            nextTLS += one.upstreams.count
+        }
+        self.services = FixedArray(count: max(services.count, 1)) { index in
+            index < service.count ? service[index] : .nothing
+        }
+        serviceNames = TextTable(services.map { Array($0.name.utf8) })
+        requestEdits = SlotTable(capacity: routes.count + 1)
+        responseEdits = SlotTable(capacity: routes.count + 1)
+        for route in routes {
+            _ = requestEdits.insert(
+                FieldEdits(setting: route.setRequestHeaders, removing: route.removeRequestHeaders))
+            _ = responseEdits.insert(
+                FieldEdits(setting: route.setResponseHeaders, removing: route.removeResponseHeaders))
+        }
+        fixedFields = SlotTable(capacity: routes.count + 1)
+        var locations: [[UInt8]] = []
+        var bodies: [[UInt8]] = []
+        var statuses: [UInt16] = []
+        for route in routes {
+            switch route.action {
+            case .forward:
+                locations.append([])
+                bodies.append([])
+                statuses.append(0)
+                _ = fixedFields.insert(FieldEdits())
+            case .redirect(let template, let status):
+                locations.append(Array(template.description.utf8))
+                bodies.append([])
+                statuses.append(UInt16(status))
+                _ = fixedFields.insert(FieldEdits())
+            case .respond(let status, let body, let headers):
+                locations.append([])
+                bodies.append(Array(body.utf8))
+                statuses.append(UInt16(status))
+                _ = fixedFields.insert(FieldEdits(setting: headers, removing: []))
+            }
+        }
+        self.locations = TextTable(locations)
+        self.bodies = TextTable(bodies)
+        self.statuses = FixedArray(count: max(statuses.count, 1)) {
+            $0 < statuses.count ? statuses[$0] : 0
+        }
+        // What no route takes is answered by the proxy itself, with nothing set or removed.
+        _ = requestEdits.insert(FieldEdits())
+        _ = responseEdits.insert(FieldEdits())
+        let port = front.redirectPort.flatMap { wanted in
+            sockets.first { front.listeners[$0.number].url.scheme == .https }?.port ?? wanted
+        }
+        httpsLocation = TextTable([
+            Array((port == 443 || port == nil ? "https://{host}{target}" : "https://{host}:\(port!){target}").utf8)
+        ])
+        requestLimits = HeadLimits(
+            headBytes: options.limits.headerBytes, fieldCount: options.limits.headerFields,
+            targetBytes: options.limits.targetBytes)
+        answerLimits = HeadLimits(
+            headBytes: min(options.limits.upstreamHeaderBytes, Self.headBytesMax),
+            fieldCount: FieldTable.countMax)
+        spoolFolder = FolderPath(DirectoryOptions(configuration).spool)
+    }
+}
+
+extension String {
+    /// Where what follows a scheme's mark begins.
+    fileprivate func range(ofScheme mark: String) -> Index {
+        var index = startIndex
+        while index < endIndex {
+            if self[index...].hasPrefix(mark) { return self.index(index, offsetBy: mark.count) }
+            index = self.index(after: index)
+        }
+        return startIndex
+    }
+}
+
+extension FieldEdits {
+    /// What a route sets and removes; the configuration has been checked.
+    fileprivate init(setting fields: [RouteOptions.Field], removing names: [String]) {
+        self.init()
+        do throws(FieldEditError) {
+            for field in fields { try set(Array(field.name.utf8).span, to: Array(field.value.utf8).span) }
+            for name in names { try remove(Array(name.utf8).span) }
+        } catch {
+            preconditionFailure("a checked header field cannot be set: \(error)")
+        }
+    }
+}
+
+extension ServiceSettings {
+    /// Fills a table that has no service.
+    static var nothing: ServiceSettings {
+        ServiceSettings(
+            slot: 0, kind: [], dropsUnderscores: false, buffers: false, keepsConnections: false,
+            firstTLSUpstream: -1, bodyBytesMax: 0, connectTimeout: 0, firstByteTimeout: 0,
+            requestTimeout: 0, waitMax: 0, idleTimeout: 0, lifetime: 0, idleMax: 0, attempts: 0)
+    }
+
+    init(
+        _ options: ServiceOptions, slot: Int, firstTLSUpstream: Int, limits: EdgeOptions.Limits
+    ) {
+        let kind: EndpointKind =
+            switch options.kind {
+            case .app, .demo: .ours
+            case .command: .command
+            case .upstreams: .upstream
+            }
+        let isUpstream = options.kind == .upstreams
+        self.init(
+            slot: slot, kind: kind, dropsUnderscores: options.kind == .app,
+            buffers: options.buffering == .request, keepsConnections: options.keepsConnections,
+            firstTLSUpstream: firstTLSUpstream,
+            bodyBytesMax: UInt64(options.bodyBytes ?? limits.bodyBytes),
+            connectTimeout: options.timeouts.connect,
+            firstByteTimeout: options.timeouts.firstByte,
+            requestTimeout: options.timeouts.request,
+            // Waiting for a connection of the pool is waiting for a place.
+            waitMax: isUpstream
+                ? min(options.queue.wait, options.pool.timeout) : options.queue.wait,
+            // Only an upstream may close on us while we are idle; a worker of ours never does.
+            idleTimeout: isUpstream ? options.pool.idle : Self.workerIdleTimeout,
+            lifetime: options.pool.lifetime ?? TimerWheel.never,
+            idleMax: isUpstream ? options.pool.size : Self.workerIdleMax,
+            attempts: options.retry.attempts)
+    }
+
+    /// Nanoseconds after which an idle connection to a worker of ours is closed: it costs both sides a descriptor.
+    private static let workerIdleTimeout: UInt64 = 60_000_000_000
+    /// Idle connections to one worker that an edge keeps: as many as it can have places, and a few.
+    private static let workerIdleMax = 64
+}

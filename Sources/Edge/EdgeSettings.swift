@@ -1,0 +1,73 @@
+import Board
+import HTTP
+import Linux
+import Memory
+import Routing
+import Signals
+
+/// A listener, as far as its connections depend on it.
+struct ListenerSettings: BitwiseCopyable {
+    var isSecure: Bool
+    var port: UInt16
+    /// Every request is answered with a redirect to https.
+    var redirects: Bool
+}
+
+/// A service, as far as its requests depend on it. Times in nanoseconds.
+struct ServiceSettings: BitwiseCopyable {
+    /// Its index in the shared table.
+    var slot: Int
+    var kind: EndpointKind
+    /// Workers of ours that are Python: field names with underscores are left out.
+    var dropsUnderscores: Bool
+    /// Requests are read whole before a worker is taken, and answers taken off it at once.
+    var buffers: Bool
+    /// Connections serve more than one request.
+    var keepsConnections: Bool
+    /// The first of its TLS contexts among the edge's, or -1.
+    var firstTLSUpstream: Int
+    var bodyBytesMax: UInt64
+    var connectTimeout: UInt64
+    var firstByteTimeout: UInt64
+    var requestTimeout: UInt64
+    /// How long a request may wait for a place.
+    var waitMax: UInt64
+    var idleTimeout: UInt64
+    /// How long a connection may live, `TimerWheel.never` for no limit.
+    var lifetime: UInt64
+    /// Idle connections kept for each endpoint.
+    var idleMax: Int
+    var attempts: Int
+
+    /// A worker of ours: it is told `proxy-peer`, and ended when it is stuck.
+    var isOurs: Bool { kind.contains(.ours) }
+}
+
+/// Everything an edge knows from its configuration, made once at its start.
+struct EdgeSettings: ~Copyable {
+    let options: EdgeOptions
+    let listeners: FixedArray<ListenerSettings>
+    /// Each listener's own `address:port`, for clients that name no host.
+    let authorities: TextTable
+    /// Each listener's name in signals.
+    let listenerNames: TextTable
+    let services: FixedArray<ServiceSettings>
+    let serviceNames: TextTable
+    /// What each route sets and removes; as many as there are routes.
+    let requestEdits: SlotTable<FieldEdits>
+    let responseEdits: SlotTable<FieldEdits>
+    /// What each route redirects to, or answers; empty for others.
+    let locations: TextTable
+    let bodies: TextTable
+    let fixedFields: SlotTable<FieldEdits>
+    /// Statuses of redirects and fixed answers.
+    let statuses: FixedArray<UInt16>
+    /// `https://{host}…{target}` on the first https listener's port.
+    let httpsLocation: TextTable
+    let requestLimits: HeadLimits
+    let answerLimits: HeadLimits
+    let spoolFolder: FolderPath
+
+    /// Whether a peer's word about its own client is believed.
+    func trusts(_ peer: PeerAddress) -> Bool { false }
+}

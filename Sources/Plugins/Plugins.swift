@@ -1,1 +1,0 @@
-/// See `Plugins.docc/Plugins.md`.

@@ -1,0 +1,353 @@
+internal import Board
+internal import Linux
+internal import Signals
+internal import Routing
+
+/// Workers of a Python app: a zygote imports it once and forks them on our word.
+///
+/// A new zygote takes over only when it has imported the app; its predecessor is let go then, and the workers of the
+/// predecessor become our own children and go on until they are replaced.
+final class PythonServer: AppServer {
+    private unowned let pool: Pool
+    private let app: String
+    /// The zygote that forks.
+    private var current: Zygote?
+    /// The one that is importing.
+    private var candidate: Zygote?
+    /// Workers to be forked once there is a zygote, or room in its channel.
+    private var waiting: [Worker] = []
+    /// Workers to be killed as soon as their process is known.
+    private var doomed: Set<WorkerKey> = []
+    private var policy = RestartPolicy.worker
+    private var restartAt: UInt64?
+    private var retryAt: UInt64?
+    /// Worker processes that have ended, of which nobody has said how.
+    private var gone: [Int32: UInt64] = [:]
+    private var watches: [Int32: Loop.Watch] = [:]
+    private var isClosed = false
+
+    /// How long to wait for the zygote's word on how a worker ended, in nanoseconds.
+    private static let wordWait: UInt64 = 200_000_000
+    /// Until a full channel is tried again, in nanoseconds.
+    private static let retryWait: UInt64 = 10_000_000
+
+    init(_ pool: Pool, app: String) {
+        self.pool = pool
+        self.app = app
+    }
+
+    private var site: MasterSite { pool.site }
+
+    var deadline: UInt64? {
+        ([candidate?.deadline, restartAt, retryAt].compactMap { $0 } + gone.values).min()
+    }
+
+    // MARK: the zygote
+
+    func prepare() { startZygote() }
+
+    func renew() { startZygote() }
+
+    private func startZygote() {
+        restartAt = nil
+        if let candidate {
+            // One that is importing older code is not waited for.
+            candidate.hasFailed = true
+            candidate.kill()
+            self.candidate = nil
+        }
+        do throws(SystemError) {
+            let interpreter = Interpreter.find(pool.plan.python, folder: pool.plan.folder)
+            let zygote = try Zygote(
+                interpreter: interpreter, host: site.hostFolder, environment: environment,
+                on: site, source: pool.name,
+                received: { [unowned self] zygote, message in hear(message, from: zygote) },
+                ended: { [weak self] zygote, end in self?.ended(zygote, end) })
+            zygote.deadline = Clock.monotonic + pool.plan.startLimit
+            candidate = zygote
+            zygote.channel?.send(order)
+        } catch {
+            let program = Interpreter.find(pool.plan.python, folder: pool.plan.folder)
+            fail("cannot start \(program): \(error)", traceback: "")
+        }
+    }
+
+    private var order: JSONValue {
+        let account = pool.plan.account
+        return [
+            "command": "import", "service": .string(pool.name), "app": .string(app),
+            "dir": .string(pool.plan.folder), "interface": "auto",
+            "threads": .whole(pool.plan.capacity), "uid": .optional(account?.user),
+            "gid": .optional(account?.group),
+            "groups": .array((account?.groups ?? []).map { .whole($0) }),
+        ]
+    }
+
+    private var environment: [String] {
+        let known = MasterSite.environment.first { $0.hasPrefix("PYTHONPATH=") }?.dropFirst(11)
+        let path = known.map { "\(site.hostFolder):\($0)" } ?? site.hostFolder
+        return pool.environment(adding: ["PYTHONPATH=\(path)"])
+    }
+
+    private func hear(_ message: JSONValue, from zygote: Zygote) {
+        switch message["event"]?.text {
+        case "imported": imported(message, zygote)
+        case "import_failed":
+            guard zygote === candidate else { return }
+            zygote.hasFailed = true
+            candidate = nil
+            fail(
+                message["error"]?.text ?? "the import failed",
+                traceback: message["traceback"]?.text ?? "")
+        case "forked": forked(message)
+        case "fork_failed": worker(of: message).map { pool.exited($0, nil) }
+        case "exited":
+            guard let pid = pid(of: message) else { return }
+            forget(pid)
+            let status = message["status"]?.whole.flatMap { Int32(exactly: $0) }
+            site.children.ended(pid, status.map { ProcessEnd(raw: $0) })
+        default: break
+        }
+    }
+
+    private func imported(_ message: JSONValue, _ zygote: Zygote) {
+        guard zygote === candidate, !isClosed else { return }
+        candidate = nil
+        zygote.deadline = nil
+        current?.channel?.drainPackets()
+        current?.retire()
+        current = zygote
+        giveUpForks()
+        site.log.info("app_imported") { line in
+            line.add("service", text: pool.name)
+            line.add("app", text: message["description"]?.text ?? app)
+            line.add("pid", Int(zygote.process.pid))
+            line.add("seconds", seconds: Clock.monotonic - zygote.startedAt)
+        }
+        for warning in message["warnings"]?.elements ?? [] {
+            site.log.warning("app_warning") { line in
+                line.add("service", text: pool.name)
+                line.add("text", text: warning.text ?? "")
+            }
+        }
+        pool.prepared(message["description"]?.text)
+        forkWaiting()
+    }
+
+    private func ended(_ zygote: Zygote, _ end: ProcessEnd?) {
+        zygote.retire()
+        if zygote === candidate {
+            candidate = nil
+            if !zygote.hasFailed {
+                fail(
+                    "the interpreter ended while importing \(app): \(end?.description ?? "?")",
+                    traceback: "")
+            }
+        } else if zygote === current {
+            current = nil
+            guard !isClosed else { return }
+            giveUpForks()
+            site.log.warning("zygote_exited") { line in
+                line.add("service", text: pool.name)
+                line.add("pid", Int(zygote.process.pid))
+                line.add("status", text: end?.description ?? "unknown")
+            }
+            // Its workers go on; once there is another they are replaced one by one.
+            scheduleRestart(lifetime: Clock.monotonic - zygote.startedAt)
+        }
+    }
+
+    /// Workers that a zygote was asked for and that it will not tell us of any more. Should it have forked one, that one
+    /// sees its channel closed and ends.
+    private func giveUpForks() {
+        for worker in pool.workers.values
+        where worker.pid == 0 && !waiting.contains(where: { $0 === worker }) {
+            doomed.remove(worker.key)
+            pool.exited(worker, nil)
+        }
+    }
+
+    private func fail(_ message: String, traceback: String) {
+        // Without any zygote there is no way back but another try.
+        if current == nil && !isClosed { scheduleRestart(lifetime: 0) }
+        pool.preparationFailed(message, traceback: traceback)
+    }
+
+    private func scheduleRestart(lifetime: UInt64) {
+        restartAt = Clock.monotonic + policy.waitAfter(lifetime: lifetime)
+    }
+
+    // MARK: workers
+
+    func makeAddress(_ key: WorkerKey) throws(SystemError) -> WorkerAddress {
+        try pool.bindSocket(key, kind: .ours)
+    }
+
+    func launch(_ worker: Worker) throws(SystemError) {
+        waiting.append(worker)
+        forkWaiting()
+    }
+
+    private func forkWaiting() {
+        retryAt = nil
+        while let worker = waiting.first, let channel = current?.channel {
+            do throws(SystemError) {
+                guard try fork(worker, by: channel) else {
+                    retryAt = Clock.monotonic + Self.retryWait
+                    return
+                }
+                waiting.removeFirst()
+            } catch {
+                waiting.removeFirst()
+                pool.exited(worker, nil)
+            }
+        }
+    }
+
+    /// Asks the zygote for a worker; false when its channel is full.
+    private func fork(_ worker: Worker, by channel: Channel) throws(SystemError) -> Bool {
+        let control = try ChannelEnds()
+        let output = try OutputEnds()
+        guard let listener = worker.listener else { throw SystemError("listen", number: 9) }
+        let order: JSONValue = [
+            "command": "fork", "worker": .whole(worker.key.slot),
+            "incarnation": .whole(worker.key.incarnation), "places": .whole(placesMax),
+            "busy_offset": .whole(BusyBytes.offset(worker: worker.room)),
+        ]
+        let isSent = channel.send(
+            order,
+            descriptors: [
+                listener.number, control.theirs.number, output.theirs.number,
+                pool.busyFile.number,
+            ])
+        guard isSent else { return false }
+        worker.listener = nil
+        try pool.attach(worker, control: control.ours, output: output.ours)
+        return true
+    }
+
+    private func forked(_ message: JSONValue) {
+        guard let pid = pid(of: message) else { return }
+        guard let worker = worker(of: message) else { return }
+        site.children.register(pid) { [unowned pool, weak self] end in
+            self?.forget(pid)
+            pool.exited(worker, end)
+        }
+        pool.started(worker, pid: pid)
+        if let held = try? ChildProcess(pid: pid) {
+            let hold = ProcessHold(held)
+            worker.process = hold
+            // When its zygote dies nobody else says that it has ended.
+            watches[pid] = try? site.loop.watch(hold.number) { [unowned self] in lost(pid) }
+        }
+        if doomed.remove(worker.key) != nil { kill(worker) }
+    }
+
+    private func lost(_ pid: Int32) {
+        watches[pid] = nil
+        gone[pid] = Clock.monotonic + Self.wordWait
+    }
+
+    private func forget(_ pid: Int32) {
+        watches[pid] = nil
+        gone[pid] = nil
+    }
+
+    func drain(_ worker: Worker) { pool.tellToDrain(worker) }
+
+    func kill(_ worker: Worker) {
+        if let index = waiting.firstIndex(where: { $0 === worker }) {
+            waiting.remove(at: index)
+            pool.exited(worker, nil)
+        } else if let process = worker.process {
+            process.send(SignalNumber.kill)
+        } else {
+            doomed.insert(worker.key)
+            // A zygote that does not fork any more will not tell us of it.
+            if current == nil { pool.exited(worker, nil) }
+        }
+    }
+
+    private func pid(of message: JSONValue) -> Int32? {
+        message["pid"]?.whole.flatMap { Int32(exactly: $0) }
+    }
+
+    private func worker(of message: JSONValue) -> Worker? {
+        guard let slot = message["worker"]?.whole, let life = message["incarnation"]?.whole else {
+            return nil
+        }
+        return pool.workers[WorkerKey(slot: slot, incarnation: life)]
+    }
+
+    // MARK: time
+
+    func tick(now: UInt64) {
+        if let due = candidate?.deadline, due <= now {
+            let zygote = candidate
+            candidate = nil
+            zygote?.hasFailed = true
+            zygote?.kill()
+            fail(
+                "\(app) was not imported within \(pool.plan.startLimit / 1_000_000_000) s "
+                    + "(timeout.start)", traceback: "")
+        }
+        if let due = restartAt, due <= now { startZygote() }
+        if let due = retryAt, due <= now { forkWaiting() }
+        for (pid, due) in gone where due <= now {
+            gone[pid] = nil
+            site.children.ended(pid, nil)
+        }
+    }
+
+    func close() {
+        isClosed = true
+        restartAt = nil
+        retryAt = nil
+        waiting = []
+        candidate?.kill()
+        candidate?.retire()
+        candidate = nil
+        current?.retire()
+        current = nil
+        watches = [:]
+        gone = [:]
+    }
+}
+
+/// Which Python runs an app.
+enum Interpreter {
+    /// What the configuration names (a venv's folder or a program), else `$VIRTUAL_ENV`, else `.venv` or `venv` beside
+    /// the app, else `python3`.
+    static func find(
+        _ named: String?, folder: String, variable: String? = ProcessTraits.variable("VIRTUAL_ENV")
+    ) -> String {
+        if let named { return program(in: named) ?? named }
+        for candidate in [variable, "\(folder)/.venv", "\(folder)/venv"] {
+            if let found = candidate.flatMap(program) { return found }
+        }
+        return "python3"
+    }
+
+    private static func program(in folder: String) -> String? {
+        for name in ["python3", "python"] {
+            let path = "\(folder)/bin/\(name)"
+            if let status = try? FileSystem.status(of: path), !status.isFolder { return path }
+        }
+        return nil
+    }
+}
+
+/// The Python host's files, which travel inside the binary.
+enum PythonHost {
+    /// Writes the host to `folder`, for every user to read.
+    static func write(to folder: String) throws(SystemError) {
+        try FileSystem.makeFolder(folder, mode: 0o755)
+        for file in EmbeddedFiles.all {
+            let path = "\(folder)/\(file.path)"
+            if let slash = path.lastIndex(of: "/") {
+                try FileSystem.makeFolder(String(path[..<slash]), mode: 0o755)
+            }
+            try FileSystem.write(file.bytes, to: path, mode: 0o644)
+        }
+    }
+}

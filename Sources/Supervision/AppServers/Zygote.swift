@@ -1,0 +1,51 @@
+internal import Linux
+
+/// A Python process that has imported, or is importing, an app, and forks workers of it.
+final class Zygote {
+    let process: ProcessHold
+    private(set) var channel: Channel?
+    private var output: OutputReader?
+    let startedAt: UInt64
+    /// When it is ended unless the app is imported.
+    var deadline: UInt64?
+    /// It has said that the import failed, and need not say it again by ending.
+    var hasFailed = false
+
+    /// Starts it: `PYTHON HOST/proxyapp/zygote.py` with its control channel as descriptor 3.
+    init(
+        interpreter: String, host: String, environment: [String], on site: MasterSite,
+        source: String, received: @escaping (Zygote, JSONValue) -> Void,
+        ended: @escaping (Zygote, ProcessEnd?) -> Void
+    ) throws(SystemError) {
+        let control = try ChannelEnds()
+        let printed = try OutputEnds()
+        var launch = ProcessLaunch(
+            program: interpreter, arguments: [interpreter, "\(host)/proxyapp/zygote.py"],
+            environment: environment + ["PROXY_CONTROL_FD=3"])
+        launch.give(printed.theirs.number, as: 1)
+        launch.give(printed.theirs.number, as: 2)
+        launch.give(control.theirs.number, as: 3)
+        process = ProcessHold(try launch.start())
+        startedAt = Clock.monotonic
+        output = try OutputReader(printed.ours, on: site.loop) { text in
+            site.log.output(of: source, text)
+        }
+        channel = try Channel(
+            control.ours, on: site.loop,
+            received: { [unowned self] message in received(self, message) })
+        site.children.register(process.pid) { [self] end in
+            // What it said last may still be there.
+            channel?.drainPackets()
+            output?.read()
+            ended(self, end)
+        }
+    }
+
+    /// Lets it end; its workers go on.
+    func retire() {
+        channel = nil
+        deadline = nil
+    }
+
+    func kill() { process.send(SignalNumber.kill) }
+}

@@ -1,0 +1,101 @@
+internal import Linux
+internal import Signals
+
+/// The error log: one line for each event of the master, and for each line its children print.
+///
+/// Writing never waits: what a full pipe or disk does not take is lost and counted, and said with the next line
+/// that gets through.
+final class EventLog {
+    private var destination: LogOptions.Destination
+    private var file: OpenFile?
+    private var level: EventLevel
+    private var line: EventLine
+    private var lost = 0
+
+    /// Begins on standard error, as JSON, or as text on a terminal.
+    init() {
+        destination = .standardError
+        level = .info
+        line = EventLine(format: ProcessTraits.isTerminal(2) ? .text : .json)
+    }
+
+    /// The descriptor that children inherit for their own lines.
+    var number: Int32 {
+        if let file { return file.number }
+        return destination == .standardOutput ? 1 : 2
+    }
+
+    /// Whether people read it as it is written.
+    var isTerminal: Bool { ProcessTraits.isTerminal(number) }
+
+    /// Goes over to the destination of a configuration, or opens the same one anew.
+    func open(_ options: LogOptions) throws(SystemError) {
+        let file: OpenFile? =
+            if case .file(let path) = options.error { try OpenFile(log: path) } else { nil }
+        self.file = file
+        destination = options.error
+        level =
+            switch options.level {
+            case .debug: .debug
+            case .info: .info
+            case .warning: .warning
+            case .error: .error
+            }
+        line = EventLine(format: isTerminal ? .text : .json)
+    }
+
+    /// Writes an event; `fill` adds its fields.
+    func write(
+        _ level: EventLevel, _ event: StaticString, _ fill: (inout EventLine) -> Void = { _ in }
+    ) {
+        guard level >= self.level else { return }
+        line.begin(level, event, wall: Clock.wall)
+        fill(&line)
+        if lost > 0 { line.add("lost", lost) }
+        line.end()
+        emit()
+    }
+
+    func debug(_ event: StaticString, _ fill: (inout EventLine) -> Void = { _ in }) {
+        write(.debug, event, fill)
+    }
+
+    func info(_ event: StaticString, _ fill: (inout EventLine) -> Void = { _ in }) {
+        write(.info, event, fill)
+    }
+
+    func warning(_ event: StaticString, _ fill: (inout EventLine) -> Void = { _ in }) {
+        write(.warning, event, fill)
+    }
+
+    func error(_ event: StaticString, _ fill: (inout EventLine) -> Void = { _ in }) {
+        write(.error, event, fill)
+    }
+
+    /// Writes a line that a child printed.
+    func output(of source: String, _ text: String) {
+        guard .info >= level else { return }
+        var source = source
+        var text = text
+        source.makeContiguousUTF8()
+        text.makeContiguousUTF8()
+        line.output(of: source.utf8.span, text.utf8.span, wall: Clock.wall)
+        emit()
+    }
+
+    private func emit() {
+        if Descriptor.writeNow(line.bytes, to: number) { lost = 0 } else { lost += 1 }
+    }
+}
+
+/// A descriptor that several own together.
+final class OpenFile: Sendable {
+    let descriptor: Descriptor
+    var number: Int32 { descriptor.number }
+
+    init(owning descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    convenience init(log path: String) throws(SystemError) {
+        self.init(owning: try FileSystem.openLog(path))
+    }
+}

@@ -1,0 +1,18 @@
+import ArgumentParser
+import Configuration
+
+/// `proxy`: the command line's root.
+struct ProxyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "proxy",
+        abstract: "A reverse proxy that runs your app: HTTPS, prefork workers, plug-ins.",
+        usage: """
+            proxy --conf FILE
+            proxy --app module:callable
+            proxy -t --conf FILE
+            proxy manual [KEY]
+            """,
+        version: "proxy \(proxyVersion)",
+        subcommands: [RunCommand.self, ManualCommand.self],
+        defaultSubcommand: RunCommand.self)
+}

@@ -1,0 +1,216 @@
+import Configuration
+import Linux
+import Routing
+import Signals
+import Supervision
+import TLS
+
+/// Checks a resolved configuration against this machine: files, folders, users, limits.
+struct HostChecks {
+    let configuration: Configuration
+    let host: HostFacts
+    private(set) var found: [Diagnostic] = []
+
+    init(_ configuration: Configuration, host: HostFacts) {
+        self.configuration = configuration
+        self.host = host
+    }
+
+    static func check(_ configuration: Configuration, host: HostFacts) -> [Diagnostic] {
+        var checks = HostChecks(configuration, host: host)
+        checks.checkUsers()
+        checks.checkSocketPaths()
+        checks.checkLogs()
+        checks.checkOpenFiles()
+        for name in configuration.names("services.*") { checks.checkService(name) }
+        return checks.found
+    }
+
+    private mutating func add(_ finding: Diagnostic) { found.append(finding) }
+
+    // MARK: users
+
+    private mutating func checkUsers() {
+        checkUser(
+            ["user"], configuration.value(MasterOptions.user) ?? nil,
+            configuration.value(MasterOptions.group) ?? nil, groupPath: ["group"])
+        for name in configuration.names("services.*") {
+            checkUser(
+                ["services", name, "user"], configuration.value(PoolOptions.user, name) ?? nil,
+                configuration.value(PoolOptions.group, name) ?? nil,
+                groupPath: ["services", name, "group"])
+        }
+    }
+
+    private mutating func checkUser(
+        _ path: [String], _ user: String?, _ group: String?, groupPath: [String]
+    ) {
+        if let user {
+            if Account.named(user) == nil {
+                add(finding(path, "there is no user \(user) on this machine"))
+            } else if !host.isRoot, user != host.userName {
+                add(
+                    finding(
+                        path, "not started as root, so everything runs as \(host.userName)",
+                        severity: .warning))
+            }
+        }
+        if let group, Account.groupNumber(named: group) == nil {
+            add(finding(groupPath, "there is no group \(group) on this machine"))
+        }
+    }
+
+    // MARK: paths
+
+    private mutating func checkSocketPaths() {
+        let most = SocketAddress.unixPathBytesMax
+        if let socket = configuration.value(MasterOptions.adminSocket) ?? nil,
+            socket.utf8.count > most
+        {
+            add(
+                finding(
+                    configuration.isWritten("admin", "socket")
+                        ? ["admin", "socket"] : ["directories", "runtime"],
+                    "\(quoted(socket)) has \(socket.utf8.count) bytes; "
+                        + "a socket path has at most \(most)"))
+        }
+        guard let runtime = configuration.value(DirectoryOptions.runtime) ?? nil else { return }
+        for name in configuration.names("services.*") {
+            guard let workers = configuration.value(ServiceOptions.workerCount, name) ?? nil else {
+                continue
+            }
+            // The longest one there can be: the last slot, and a generation of nine digits.
+            let path = "\(runtime)/\(name)-\(workers).999999999.sock"
+            guard path.utf8.count > most else { continue }
+            add(
+                finding(
+                    ["services", name],
+                    "its workers' sockets, such as \(quoted(path)), get \(path.utf8.count) bytes; "
+                        + "a socket path has at most \(most); shorten directories.runtime"))
+            return
+        }
+    }
+
+    private mutating func checkLogs() {
+        let logs = [
+            (["logs", "access", "path"], configuration.value(LogOptions.accessPath) ?? nil),
+            (["logs", "error", "path"], configuration.value(LogOptions.errorPath)),
+        ]
+        for case (let path, let file?) in logs where file.hasPrefix("/") {
+            let folder = absolutePath("..", in: file)
+            if let fault = folderFault(folder) {
+                add(finding(path, "\(fault); mkdir -p \(folder)"))
+            } else if (try? FileSystem.status(of: file))?.isFolder == true {
+                add(finding(path, "\(file) is a folder"))
+            }
+        }
+    }
+
+    private func folderFault(_ folder: String) -> String? {
+        do {
+            return try FileSystem.status(of: folder).isFolder
+                ? nil : "\(folder) is no folder"
+        } catch {
+            return "the folder \(folder) is not there"
+        }
+    }
+
+    // MARK: services
+
+    private mutating func checkService(_ name: String) {
+        let dir = configuration.value(PoolOptions.dir, name) ?? nil
+        var isThere = true
+        if let dir, let fault = folderFault(dir) {
+            isThere = false
+            add(
+                finding(
+                    configuration.isWritten("services", name, "dir")
+                        ? ["services", name, "dir"] : ["services", name], fault))
+        }
+        if configuration.has("services", name, "app"), let dir {
+            checkPython(name, dir, isThere: isThere)
+        }
+        let words = configuration.entries(ServiceOptions.commandWord, name).map(\.value)
+        if isThere, let program = words.first, let dir { checkProgram(program, dir, name) }
+        for number in configuration.names("services.*.upstreams[]", name) {
+            guard let ca = configuration.value(ServiceOptions.ca, name, number) ?? nil else {
+                continue
+            }
+            if let fault = Self.readFault(ca) {
+                add(finding(["services", name, "upstreams", number, "ca"], fault))
+            }
+        }
+    }
+
+    private mutating func checkPython(_ name: String, _ dir: String, isThere: Bool) {
+        let isWritten = configuration.isWritten("services", name, "python")
+        let path = ["services", name, isWritten ? "python" : "app"]
+        let python = configuration.value(PoolOptions.python, name) ?? nil
+        // Resolved ones are absolute, and there.
+        if let python, python.hasPrefix("/"),
+            (try? FileSystem.status(of: python))?.isFolder == false
+        {
+            if let fault = Interpreter.fault(of: python) { add(finding(path, fault)) }
+        } else if isThere || isWritten {
+            add(
+                finding(
+                    path,
+                    Interpreter.complaint(python, folder: configuration.folder, dir: dir)))
+        }
+    }
+
+    private mutating func checkProgram(_ program: String, _ dir: String, _ name: String) {
+        let path = ["services", name, "command"]
+        guard program.contains("/") else {
+            if Interpreter.search(program, host.environment) == nil {
+                add(finding(path, "there is no program \(program) in PATH"))
+            }
+            return
+        }
+        let file = absolutePath(program, in: dir)
+        if (try? FileSystem.status(of: file)) == nil {
+            add(finding(path, "\(file) is not there"))
+        } else if !Interpreter.isProgram(file) {
+            add(finding(path, "\(file) cannot be executed; chmod +x it"))
+        }
+    }
+
+    // MARK: limits
+
+    private mutating func checkOpenFiles() {
+        guard let files = OpenFiles(configuration) else { return }
+        let limit = host.openFiles(UInt64(files.needed))
+        guard limit < UInt64(files.needed) else { return }
+        add(
+            finding(
+                ["limits", "connections"],
+                "\(files.connections) connections over \(files.edges) edges need \(files.needed) "
+                    + "open files in each, and the limit is \(limit); raise it "
+                    + "(ulimit -n \(files.needed), or LimitNOFILE= in the systemd unit), "
+                    + "or set limits.connections to \(max(1, files.connections(within: limit)))"))
+    }
+
+    private func finding(
+        _ path: [String], _ message: String, severity: Diagnostic.Severity = .error
+    ) -> Diagnostic {
+        Diagnostic(
+            file: configuration.file, position: configuration.valuePosition(path),
+            severity: severity, key: joinedPath(path), message: message)
+    }
+
+    /// Why a file cannot be read, or nil.
+    static func readFault(_ path: String) -> String? {
+        do {
+            if try FileSystem.status(of: path).isFolder { return "\(path) is a folder" }
+            _ = try FileSystem.read(path)
+            return nil
+        } catch {
+            return "\(path) cannot be read: \(reason(error))"
+        }
+    }
+
+    /// The kernel's words without the call: `Permission denied`.
+    static func reason(_ error: SystemError) -> String {
+        String("\(error)".drop { $0 != ":" }.dropFirst(2))
+    }
+}

@@ -1,0 +1,16 @@
+import Linux
+import Plugins
+
+// `crash [broken]`: a killed edge at every step; prints `steps N`, then a violation a line.
+// `bench`: nanoseconds for each thing the data path does; built with `-c release`.
+// `plugin PARENT COMMAND…`: becomes a command that ends with its parent.
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch arguments.first {
+case "crash": crashScenario(isBroken: arguments.count > 1)
+case "bench": bench()
+case "plugin":
+    guard arguments.count > 2, let parent = Int32(arguments[1]) else { fatalError("no command") }
+    print("cannot start \(arguments[2]): \(becomePlugin(Array(arguments[2...]), parent: parent))")
+    ProcessTraits.exitNow(127)
+default: fatalError("usage: SignalsHelper crash [broken] | bench | plugin PARENT COMMAND…")
+}
