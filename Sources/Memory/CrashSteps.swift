@@ -1,18 +1,21 @@
+internal import Synchronization
+
 #if CRASH_STEPS
     internal import CLinux
 #endif
-internal import Synchronization
 
 /// Kills this process before its n-th change of shared memory, for the crash tests.
 ///
-/// In debug builds every change that `SharedRegion` and its words make counts as one step, so a test that arms each
-/// number in turn has tried a `kill -9` at every point where another process could see a difference. In release builds nothing is counted.
+/// In debug builds every change that `SharedRegion` and its words make counts as one step, so a
+/// test that arms each number in turn has tried a `kill -9` at every point where another process
+/// could see a difference. In release builds nothing is counted.
 public enum CrashSteps {
     #if CRASH_STEPS
         private static let remaining = Atomic<Int>(Int.max)
     #endif
 
-    /// Lets `count` changes happen; the next one never does: the process gets SIGKILL in front of it.
+    /// Lets `count` changes happen; the next one never does: the process gets SIGKILL in front of
+    /// it.
     ///
     /// - Precondition: this is a debug build.
     public static func arm(after count: Int) {

@@ -19,7 +19,8 @@ enum Ending: Equatable {
     case odd(Int32)
 }
 
-/// Forks, runs `body` in the child, and waits for it. The helper has one thread, so that a fork is sound.
+/// Forks, runs `body` in the child, and waits for it. The helper has one thread, so that a fork is
+/// sound.
 func inChild(_ body: () -> Void) -> Ending {
     let pid = cfork_fork()
     precondition(pid >= 0)
