@@ -41,10 +41,12 @@ public struct Table: Sendable {
     }
 
     /// Bit n is set while edge slot n lives: whose cells count.
+    @inlinable
     var liveEdgesWord: SharedWord { region.word(at: TableField.liveEdges) }
 
     /// The slots of living edges, as a mask.
-    public var liveEdges: UInt64 { region.word(at: 128).loadSequential() }
+    @inlinable
+    public var liveEdges: UInt64 { liveEdgesWord.loadSequential() }
 
     /// No endpoint slot from here on has ever been used.
     public var endpointHighWater: Int {

@@ -72,8 +72,9 @@ public let serviceNameMax = 64
 public let addressBytesMax = 107
 
 /// Words of the table's own header, after the common one.
+@usableFromInline
 enum TableField {
-    static let liveEdges = 128
+    @usableFromInline static let liveEdges = 128
     static let endpointHighWater = 192
     static let headerSize = 256
 }

@@ -150,7 +150,7 @@ struct EndpointPool: ~Copyable {
                 return nil
             }
             guard health.countFailure(slot, now: now) else { return nil }
-            _ = members.refresh() ? readAnew() : ()
+            if members.refresh() { readAnew() }
             return health.pause(slot, among: members, now: now)
         case .unknown: return nil
         }
