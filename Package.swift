@@ -86,6 +86,8 @@ let package = Package(
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
             path: "Tests/SignalsHelper",
             swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
+        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
+            path: "Tests/SignalsHelper", swiftSettings: strict + crashSteps),
         tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),

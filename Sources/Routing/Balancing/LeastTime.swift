@@ -1,9 +1,11 @@
 import Board
 
-/// Sends each request where it should be answered soonest: the estimated latency, times the requests there would be in flight, by weight.
+/// Sends each request where it should be answered soonest: the estimated latency, times the
+/// requests there would be in flight, by weight.
 ///
-/// The estimate is shared by all edges and fades when an endpoint gets no requests, so that one that was slow is tried again. Exact
-/// up to `wholeLookMax` endpoints; above, the best of a random sample.
+/// The estimate is shared by all edges and fades when an endpoint gets no requests, so that one
+/// that was slow is tried again. Exact up to `wholeLookMax` endpoints; above, the best of a random
+/// sample.
 enum LeastTime: BalancingAlgorithm {
     static let attemptsMax = 4
 
