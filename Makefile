@@ -26,8 +26,8 @@ test: .venv release units
 	$(PYTEST) --numprocesses 2 --dist worksteal Tests/Tidy Tests/AppHost $(SCENARIOS)
 
 bench: release
-	@setup/debian-packages $(BENCH_PACKAGES)
-	@setup/python-environment .bench/venv Tests/Bench/requirements.txt
+	@.ci/debian-packages $(BENCH_PACKAGES)
+	@.ci/python-environment .bench/venv Tests/Bench/requirements.txt
 	.bench/venv/bin/python Tests/Bench --rows $(ROWS) --rounds $(ROUNDS)
 
 # The one binary that runs, is tried by the scenarios, and is measured.
@@ -46,9 +46,9 @@ tidy: .venv
 
 .PHONY: build-packages .venv
 build-packages:
-	@setup/debian-packages $(BUILD_PACKAGES)
+	@.ci/debian-packages $(BUILD_PACKAGES)
 	@command -v swift >/dev/null || { echo "swift is not on the PATH: install Swift 6.3 or later" >&2; exit 1; }
 
 .venv:
-	@setup/debian-packages $(TEST_PACKAGES)
-	@setup/python-environment .venv Tests/requirements.txt
+	@.ci/debian-packages $(TEST_PACKAGES)
+	@.ci/python-environment .venv Tests/requirements.txt

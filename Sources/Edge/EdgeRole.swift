@@ -71,7 +71,9 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
     let (sockets, descriptors) = try boundListeners(sheet)
     var slots: [String: Int] = [:]
     for name in sheet.names(after: "service.") { slots[name] = sheet.integer("service.\(name)") }
-    let settings = EdgeSettings(configuration, sockets: sockets, slots: slots)
+    let routes = RouteTable(configuration)
+    let settings = EdgeSettings(
+        configuration, routes: routes.routes, sockets: sockets, slots: slots)
     let capacities = EdgeCapacities(FrontOptions(configuration))
     let wakers = (0..<edgeSlotsMax).map { sheet.descriptorIfGiven("wake.\($0)") }
     let server = try serverContext(sheet, TLSOptions(configuration), keys)
@@ -102,8 +104,8 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         services: services.map { ServicePlan(service: slots[$0.name] ?? 0, $0) },
         waiters: capacities.clients, seed: seed.0)
     return EdgeLoop(
-        network: network, settings: settings, identity: identity, table: table,
-        counters: counters, journal: journal, balancer: balancer, capacities: capacities,
+        network: network, settings: settings, routes: routes, services: services,
+        identity: identity, table: table, counters: counters, journal: journal, balancer: balancer, capacities: capacities,
         orders: Orders(control, wake: wakers[identity.slot], drain: FrontOptions(configuration)),
         seed: seed)
 }

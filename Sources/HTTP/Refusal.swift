@@ -11,6 +11,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case bareLineFeed, bareCarriageReturn, lineWithoutColon, emptyName, blankBeforeColon, oddName
     case foldedLine, controlInValue, headTooLong, tooManyFields
     // What fields say
+    case ambiguousPath
     case missingHost, repeatedHost, badHost
     case badLength, repeatedLength, lengthAndCoding, badCoding, unknownCoding, codingInOldVersion
     case badConnection, tooManyConnectionOptions, badExpectation
@@ -56,6 +57,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
         case .controlInValue: "a field value has a control character"
         case .headTooLong: "the head is longer than limits.header"
         case .tooManyFields: "there are more fields than limits.headers"
+        case .ambiguousPath: "the path can be read in ways that lead to different places"
         case .missingHost: "HTTP/1.1 needs a Host field"
         case .repeatedHost: "Host must not be repeated"
         case .badHost: "Host must be one name or address with an optional port"

@@ -79,13 +79,15 @@ final class SimulatedEdge {
         }
         let identity = try table.openEdge(number: 0, configuration: 1)
         let front = FrontOptions(effective)
+        let routes = RouteTable(effective)
         edge = EdgeLoop(
             network: SimulatedNetwork(world: traffic.world),
             settings: EdgeSettings(
-                effective,
+                effective, routes: routes.routes,
                 sockets: [BoundListener(number: 0, port: 8080, url: "http://127.0.0.1:8080")],
                 slots: ["web": slot]),
-            identity: identity, table: table, counters: board.block(identity.slot),
+            routes: routes, services: ServiceOptions.all(effective), identity: identity,
+            table: table, counters: board.block(identity.slot),
             journal: EdgeJournal(
                 signals: SignalWriter(rings, ring: identity.slot), readers: nil, hostWakers: [],
                 access: AccessLogBuffer(format: .json), accessFile: -1, errorFile: -1,
