@@ -49,8 +49,12 @@ class Peer:
         self.file = self.folder / self.file_name
         self.file.write_text(self.configuration(site))
         self.process = processes.start(self.command(), processes.PROXY_CORE, self.folder)
-        for port in (self.plain, self.tls):
-            processes.wait_for_port(port, self.process)
+        try:
+            for port in (self.plain, self.tls):
+                processes.wait_for_port(port, self.process)
+        except BaseException:
+            self.stop()
+            raise
 
     def pids(self):
         return processes.tree(self.process.pid)

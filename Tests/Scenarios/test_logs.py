@@ -204,7 +204,7 @@ def test_counts_survive_a_killed_edge(start_proxy):
         proxy.get("/worker")
     old = proxy.edges()[0]["pid"]
     proxy.kill(old)
-    until(lambda: proxy.edges()[0]["pid"] != old and proxy.edges()[0]["state"] == "ready", "a new edge")
+    until(lambda: proxy.edges()[0]["pid"] != old and proxy.edges()[0]["state"] == "accepting", "a new edge")
     assert proxy.edges()[0]["requests"] == 20
     assert proxy.get("/worker").status == 200
     until(lambda: proxy.edges()[0]["requests"] == 21, "the count to go on")

@@ -39,6 +39,7 @@ FRAMING = {
     "a hexadecimal length": head("Content-Length: 0x5"),
     "an empty length": head("Content-Length:"),
     "a length with a blank inside": head("Content-Length: 1 0"),
+    "a length padded with blanks": head("Content-Length: \t2 \t") + b"ok",
     "a length beyond any number": head("Content-Length: 99999999999999999999999999"),
     "chunked twice": head("Transfer-Encoding: chunked, chunked"),
     "two coding fields": head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
@@ -101,6 +102,7 @@ REQUEST_LINES = {
     "an odd scheme": head(first="GET ftp://example.test/refused HTTP/1.1"),
     "no version": head(first="GET /refused"),
     "a lower-case version": head(first="GET /refused http/1.1"),
+    "HTTP/2.0": head(first="GET /refused HTTP/2.0"),
     "another protocol": head(first="GET /refused RTSP/1.1"),
     "a version without its minor number": head(first="GET /refused HTTP/1"),
     "a version with many digits": head(first="GET /refused HTTP/1.10"),
@@ -109,7 +111,7 @@ REQUEST_LINES = {
 
 OTHERS = {
     "a transfer coding that is well-formed and unknown": (501, head("Transfer-Encoding: gzip")),
-    "HTTP/3.0": (505, head(first="GET /refused HTTP/3.0")),
+    "HTTP/1.2": (505, head(first="GET /refused HTTP/1.2")),
     "a long target": (414, head(first="GET /" + "x" * 2000 + " HTTP/1.1")),
     "a long head": (431, head("X: " + "y" * 5000)),
     "many fields": (431, head(*[f"X-{number}: y" for number in range(30)])),
@@ -191,7 +193,6 @@ def test_a_head_of_noise_is_logged_with_its_unreadable_fields_null(proxy):
 @pytest.mark.parametrize("data", [
     head("Content-Length: 2") + b"ok",
     head("Content-Length:2") + b"ok",
-    head("Content-Length: \t2 \t") + b"ok",
     head("Transfer-Encoding: Chunked") + b"2;a=b;c=\"d\"\r\nok\r\n0\r\nX: y\r\n\r\n",
     b"\r\n" + head(),
     head(first="GET http://example.test/absolute HTTP/1.1"),
