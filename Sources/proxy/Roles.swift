@@ -1,6 +1,7 @@
 import ArgumentParser
 import Board
 import Configuration
+import Demo
 import Edge
 import Linux
 import Memory
@@ -13,6 +14,7 @@ func runRole(_ arguments: [String]) -> ExitCode {
     let words = Array(arguments.dropFirst(2))
     switch arguments.dropFirst().first {
     case "edge": return ExitCode(runEdge())
+    case "worker": return ExitCode(runWorker())
     case "plugins": return ExitCode(runPlugins())
     case "plugin": return ExitCode(runPlugin(words))
     case "resolve": return ExitCode(runResolve())
@@ -21,6 +23,30 @@ func runRole(_ arguments: [String]) -> ExitCode {
     case let role:
         Output.error("proxy: there is no role \(role ?? "")\n")
         return .usage
+    }
+}
+
+/// A worker of the built-in demo app.
+private func runWorker() -> Int32 {
+    do {
+        let sheet = try RoleSheet.ofThisProcess()
+        guard let listener = sheet.takeDescriptor("listener"),
+            let control = sheet.takeDescriptor("control"), let busy = sheet.takeDescriptor("busy"),
+            let service = sheet["service"], let slot = sheet.integer("worker"),
+            let concurrency = sheet.integer("concurrency"),
+            let offset = sheet.integer("busy_offset")
+        else {
+            Output.error("worker: the role sheet is not whole\n")
+            return 1
+        }
+        try sheet.settle(as: "proxy: \(service)/\(slot)")
+        return try runDemoWorker(
+            DemoWorker(service: service, slot: slot, concurrency: concurrency, busyOffset: offset),
+            listener: listener, control: control,
+            busy: SharedRegion(mapping: busy.number, access: .readWrite))
+    } catch {
+        Output.error("worker: \(error)\n")
+        return 1
     }
 }
 

@@ -7,7 +7,8 @@ import Signals
 import Supervision
 import TLS
 
-/// Becomes the master of a checked configuration, and returns the exit code once everything has ended.
+/// Becomes the master of a checked configuration, and returns the exit code once everything has
+/// ended.
 ///
 /// - Parameters:
 ///   - isApp: the command line was `--app`.

@@ -27,7 +27,7 @@ final class DemoServer: AppServer {
         role.set("service", pool.name)
         role.set("worker", worker.key.slot)
         role.set("incarnation", worker.key.incarnation)
-        role.set("places", placesMax)
+        role.set("concurrency", min(pool.plan.capacity, placesMax))
         role.set("busy_offset", BusyBytes.offset(worker: worker.room))
         role.give(control.theirs.number, as: "control")
         role.give(listener.number, as: "listener")

@@ -2,7 +2,8 @@ internal import Configuration
 internal import Linux
 internal import Routing
 
-/// The listening sockets: made by the master, inherited by edges, and never closed while the proxy serves.
+/// The listening sockets: made by the master, inherited by edges, and never closed while the proxy
+/// serves.
 final class ListenerSockets {
     /// One address of one listener, with a socket for each edge there has ever been.
     final class Bound {
@@ -37,14 +38,19 @@ final class ListenerSockets {
 
     /// Binds what a configuration wants and we do not have yet; `adopt` makes it count.
     ///
-    /// Sockets that exist are kept. On failure nothing has changed. Code 69 names the owner of a taken port.
+    /// Sockets that exist are kept. On failure nothing has changed. Code 69 names the owner of a
+    /// taken port.
     func prepare(_ front: FrontOptions) throws(MasterFailure) -> [Listener] {
         var known: [Bound] = listeners.flatMap(\.bound)
         var prepared: [Listener] = []
         for options in front.listeners {
             var bound: [Bound] = []
             for requested in Self.addresses(of: options.url) {
-                if let index = known.firstIndex(where: { $0.requested == requested }) {
+                // A port that the kernel chose for 0 may be asked for by its number later.
+                let index =
+                    known.firstIndex { $0.requested == requested }
+                    ?? known.firstIndex { $0.address == requested }
+                if let index {
                     bound.append(known.remove(at: index))
                     continue
                 }

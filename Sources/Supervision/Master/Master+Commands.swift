@@ -29,7 +29,7 @@ extension Master {
             let block = board.block(edge.slot)
             return [
                 "edge": .whole(edge.index), "pid": .whole(pid),
-                "generation": .whole(edge.generation), "state": .string("\(edge.phase)"),
+                "generation": .whole(edge.generation), "state": .string(edge.phase.word),
                 "connections": .whole(block[.connections]), "requests": .whole(block[.requests]),
                 "restarts": .whole(restarts),
             ]
@@ -91,5 +91,16 @@ extension EventLine {
         var copy: [UInt8] = []
         for index in bytes.indices { copy.append(bytes[index]) }
         return copy
+    }
+}
+
+extension EdgeFleet.Phase {
+    /// The words that endpoints have too.
+    fileprivate var word: String {
+        switch self {
+        case .starting: "starting"
+        case .accepting: "ready"
+        case .draining, .stopping: "draining"
+        }
     }
 }

@@ -4,7 +4,8 @@ import Routing
 import Signals
 import Supervision
 
-/// Decides everything that the file leaves to the master: cores, folders, users, interpreters, `auto`.
+/// Decides everything that the file leaves to the master: cores, folders, users, interpreters,
+/// `auto`.
 struct Resolution {
     let host: HostFacts
     private(set) var notices: [String] = []
