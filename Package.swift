@@ -13,6 +13,9 @@ let strict: [SwiftSetting] = [
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
+/// Debug builds count changes of shared memory, so that a test can kill a process before each of them.
+let crashSteps: [SwiftSetting] = [.define("CRASH_STEPS", .when(configuration: .debug))]
+
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
@@ -43,7 +46,7 @@ let package = Package(
         // 1
         .target(
             name: "Memory", dependencies: ["CLinux"],
-            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
+            swiftSettings: strict + crashSteps),
         room("Configuration", ["Yams"]),
         room("Board", ["Memory"]),
         // 2
@@ -76,12 +79,13 @@ let package = Package(
         .target(name: "CFork", path: "Tests/CFork"),
         .executableTarget(
             name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
-            path: "Tests/BoardCrash", swiftSettings: strict),
-        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
+            path: "Tests/BoardCrash", swiftSettings: strict + crashSteps),
+        // Crash scenarios for SignalsTests, a guard for PluginsTests, and `bench`.
         .executableTarget(
             name: "SignalsHelper",
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
-            path: "Tests/SignalsHelper", swiftSettings: strict),
+            path: "Tests/SignalsHelper",
+            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
         tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
@@ -90,12 +94,12 @@ let package = Package(
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
-        tests("Signals", ["Memory", "Board", "SignalsHelper"]),
+        tests("Signals", ["Memory", "Board", "Configuration", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
-        tests("Demo", ["Memory", "HTTP"]),
+        tests("Demo", ["Memory", "HTTP", "Linux"]),
         tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

@@ -103,9 +103,13 @@ extension Table {
     }
 
     /// Tells an edge that an endpoint has room for its oldest waiter; its eventfd is to be written afterwards.
+    ///
+    /// Of two batons that meet, none is lost: the edge then looks everywhere.
     public func passBaton(service: Int, to slot: Int, endpoint: UInt64) {
+        let word = waiters(service: service, edgeSlot: slot).baton
         let baton = endpoint == Self.anyEndpoint ? endpoint : endpoint &+ 1
-        waiters(service: service, edgeSlot: slot).baton.storeSequential(baton)
+        // The same endpoint twice is two places there, so equal batons are no exception.
+        if word.exchange(baton) != 0 { word.storeSequential(Self.anyEndpoint) }
     }
 
     /// Takes the baton, if one was passed: nil, `anyEndpoint`, or an endpoint's index.

@@ -20,7 +20,6 @@ extension EdgeLoop where World: ~Copyable {
             return refuseBody(exchange, .bodyTooLarge)
         }
         exchanges[exchange].set(.collectsBody)
-        exchanges[exchange].bodySince = now
         setBodyDeadline(exchange)
         let client = Int(exchanges[exchange].client)
         if exchanges[exchange].has(.expectsContinue) {
@@ -44,11 +43,10 @@ extension EdgeLoop where World: ~Copyable {
         case .allFull:
             perform(exchanges[exchange].state.handle(.allFull), exchange)
         case .noneAvailable:
-            // Workers come back; servers elsewhere may not. What was tried everywhere is tried anywhere again.
+            // Workers come back; servers elsewhere may not.
             if service.kind.contains(.upstream) {
                 fail(exchange, unavailable(service.slot))
             } else {
-                exchanges[exchange].tried = TriedEndpoints()
                 perform(exchanges[exchange].state.handle(.allFull), exchange)
             }
         }
@@ -64,14 +62,14 @@ extension EdgeLoop where World: ~Copyable {
         return hasRows ? .destinationUnavailable : .dnsError
     }
 
-    /// Puts a request into the queue.
+    /// Puts a request into the queue. Who has to wait takes the first place there is, also where it failed before: the
+    /// others may be paused for longer than it can wait.
     mutating func stand(_ exchange: Int) {
         let slot = settings.services[Int(exchanges[exchange].service)].slot
         let token = Token(.client, exchange, generation: exchanges.generation(at: exchange))
         if exchanges[exchange].waitingSince == 0 { exchanges[exchange].waitingSince = now }
         guard let waiter = balancer.wait(
-            service: slot, token: token.bits, now: now, keyHash: exchanges[exchange].keyHash,
-            tried: exchanges[exchange].tried)
+            service: slot, token: token.bits, now: now, keyHash: exchanges[exchange].keyHash)
         else {
             counters.add(.queueRefused)
             return fail(exchange, .connectionLimitReached)

@@ -90,7 +90,9 @@ struct Exchange {
     var tried = TriedEndpoints()
     var waitingSince: UInt64 = 0
     var connectingSince: UInt64 = 0
+    /// Since when the client has been free to send its body, and how much of it had come by then; 0 while it is not.
     var bodySince: UInt64 = 0
+    var bodyBase: UInt64 = 0
     /// Deadlines, `TimerWheel.never` when they do not run.
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never

@@ -1,4 +1,5 @@
 public import Board
+import Memory
 
 /// A waiting request that got its place.
 public struct Served: Equatable, Sendable {
@@ -19,7 +20,8 @@ public struct Served: Equatable, Sendable {
 public struct Balancer: ~Copyable {
     private let table: Table
     private let edge: EdgeIdentity
-    private var pools: [EndpointPool]
+    /// In place, so that none is ever copied.
+    private let pools: SlotTable<EndpointPool>
     private let waits: [UInt64]
     private var queue: WaitQueue
     private var wakes: UInt64 = 0
@@ -37,7 +39,10 @@ public struct Balancer: ~Copyable {
         precondition(services.count < Int(Self.unknown) && waiters > 0)
         self.table = table
         self.edge = edge
-        pools = services.map { EndpointPool($0, table: table, edge: edge, seed: seed) }
+        pools = SlotTable(capacity: max(services.count, 1))
+        for plan in services {
+            _ = pools.insert(EndpointPool(plan, table: table, edge: edge, seed: seed))
+        }
         waits = services.map(\.wait)
         queue = WaitQueue(
             table: table, edge: edge, services: services.map(\.service), capacity: waiters)
@@ -148,6 +153,9 @@ public struct Balancer: ~Copyable {
     /// True while any request waits here: the edge then calls `look` now and then.
     public var hasWaiters: Bool { !queue.waitingLines.isEmpty }
 
+    /// True while `nextServed` has something to try: the edge does not sleep then.
+    public var hasErrands: Bool { queue.nextCalled != nil }
+
     /// Looks for room for all who wait, as once in 100 ms while there are any: for an endpoint whose pause is over, and should a wake-up have
     /// died with its sender.
     public mutating func look() {
@@ -156,7 +164,7 @@ public struct Balancer: ~Copyable {
 
     /// Takes up what other edges offered; to be called when this edge's eventfd was written.
     public mutating func noteWake() {
-        for line in pools.indices {
+        for line in 0..<pools.count {
             switch table.takeBaton(service: pools[line].service, edge: edge) {
             case nil: continue
             case Table.anyEndpoint?: queue.call(line, .room)

@@ -15,7 +15,7 @@ public enum Choice: Equatable, Sendable {
 /// One edge's view of one service: chooses endpoints, takes places, and judges health by what became of requests.
 ///
 /// No allocation but when the set of ready endpoints changes. `Balancer` puts the queue in front of it.
-struct EndpointPool: Sendable {
+struct EndpointPool: ~Copyable {
     private let table: Table
     private let edge: EdgeIdentity
     private let balance: ServiceOptions.Balance

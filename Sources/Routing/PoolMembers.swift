@@ -2,7 +2,7 @@ import Board
 import Memory
 
 /// The ready endpoints of a service as an edge last read them, in the order of their slots: the same in every edge.
-struct PoolMembers: Sendable {
+struct PoolMembers: ~Copyable {
     private struct Member {
         /// What the endpoint's status has to be for the member to be valid.
         var status: EndpointStatus

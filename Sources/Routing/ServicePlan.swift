@@ -24,4 +24,12 @@ public struct ServicePlan: Sendable {
         self.retry = retry
         self.wait = wait
     }
+
+    /// A plan with the defaults of the configuration but for what is given.
+    package init(service: Int, balance: ServiceOptions.Balance, wait: UInt64) {
+        self.init(
+            service: service, balance: balance,
+            health: .init(failures: 5, window: 10_000_000_000, pause: 10_000_000_000),
+            retry: .init(attempts: 1, budget: 0.2), wait: wait)
+    }
 }

@@ -34,6 +34,7 @@ public struct TriedEndpoints: Equatable, Sendable {
     }
 
     public static func == (one: TriedEndpoints, other: TriedEndpoints) -> Bool {
-        one.count == other.count && (0..<one.count).allSatisfy { one.entries[$0] == other.entries[$0] }
+        one.count == other.count
+            && (0..<one.count).allSatisfy { one.entries[$0] == other.entries[$0] }
     }
 }

@@ -56,7 +56,7 @@ extension ServiceOptions.Balance {
 
 /// Endpoints up to which an algorithm that wants the best looks at all of them; above, at a sample of
 /// `samplesMax`, so that a choice among thousands costs what one among a few does.
-let wholeLookMax = 32
+let wholeLookMax = 16
 /// Endpoints of a sample. The best of sixteen is, with 1,000 endpoints, among the best 6 % on average.
 let samplesMax = 16
 
@@ -66,7 +66,8 @@ extension PoolMembers {
     /// Ties go to the position after the one chosen last, so that equal endpoints share the load.
     @inline(__always)
     func cheapest(
-        state: inout BalancingState, query: ChoiceQuery, cost: (borrowing PoolMembers, Int) -> UInt64
+        state: inout BalancingState, query: ChoiceQuery,
+        cost: (borrowing PoolMembers, Int) -> UInt64
     ) -> Int? {
         var best: Int?
         var bestCost = UInt64.max

@@ -19,17 +19,14 @@ enum ConsistentHash: BalancingAlgorithm {
 
 /// The endpoints' points on the circle of 64-bit numbers, sorted, with an index that finds a place in them at once.
 struct HashPoints: Sendable {
-    private struct Point {
-        var place: UInt64
-        var position: UInt32
-    }
-
-    private var points: [Point] = []
+    /// Where the points lie, ascending, and whose they are.
+    private var places: [UInt64] = []
+    private var positions: [UInt32] = []
     /// For each equal part of the circle, the first point in it or after it.
     private var starts: [UInt32] = []
 
     /// Looks from so many places; the busiest endpoint then has some 5 % more than its share.
-    private static let probes: UInt64 = 21
+    private static let probes = 21
     /// Points for one unit of weight.
     private static let pointsPerWeight = 4
     /// Points in all, so that building them takes a millisecond or two.
@@ -40,43 +37,54 @@ struct HashPoints: Sendable {
     /// - Parameter members: each endpoint's lasting identity, and its weight in lowest terms.
     init(_ members: [(identity: UInt64, weight: Int)]) {
         let total = members.reduce(0) { $0 + $1.weight * Self.pointsPerWeight }
+        var points: [(place: UInt64, position: UInt32)] = []
         for (position, member) in members.enumerated() {
             var count = member.weight * Self.pointsPerWeight
             if total > Self.pointsMax { count = max(1, count * Self.pointsMax / total) }
             for number in 0..<count {
                 let seed = member.identity &+ UInt64(number) &* 0xd134_2543_de82_ef95
-                points.append(
-                    Point(place: mixed(mixed(seed) ^ member.identity), position: UInt32(position)))
+                points.append((mixed(mixed(seed) ^ member.identity), UInt32(position)))
             }
         }
         points.sort { ($0.place, $0.position) < ($1.place, $1.position) }
+        places = points.map(\.place)
+        positions = points.map(\.position)
         var next = 0
-        for part in 0..<points.count {
-            let begin = (UInt64.max / UInt64(points.count)) &* UInt64(part)
-            while next < points.count && points[next].place < begin { next += 1 }
+        for part in 0..<places.count {
+            while next < places.count && Self.part(of: places[next], places.count) < part {
+                next += 1
+            }
             starts.append(UInt32(next))
         }
     }
 
+    /// Which of `count` equal parts of the circle a place lies in.
+    @inline(__always)
+    private static func part(of place: UInt64, _ count: Int) -> Int {
+        Int(truncatingIfNeeded: place.multipliedFullWidth(by: UInt64(count)).high)
+    }
+
     /// The position that a key belongs to; nil if there are no points.
     func position(of key: UInt64) -> Int? {
-        guard !points.isEmpty else { return nil }
-        let share = UInt64.max / UInt64(points.count)
+        let places = places.span
+        let starts = starts.span
+        guard places.count > 0 else { return nil }
+        var place = mixed(key)
+        let step = mixed(place)
         var best = 0
         var bestDistance = UInt64.max
-        for probe in 0..<Self.probes {
-            let place = mixed(key ^ mixed(probe &+ 1))
-            let part = min(Int(place / share), points.count - 1)
-            var index = Int(starts[part])
-            while index < points.count && points[index].place < place { index += 1 }
-            if index == points.count { index = 0 }
-            let distance = points[index].place &- place
+        for _ in 0..<Self.probes {
+            var index = Int(starts[Self.part(of: place, places.count)])
+            while index < places.count && places[index] < place { index &+= 1 }
+            if index == places.count { index = 0 }
+            let distance = places[index] &- place
             if distance < bestDistance {
                 bestDistance = distance
-                best = Int(points[index].position)
+                best = index
             }
+            place &+= step
         }
-        return best
+        return Int(positions[best])
     }
 }
 

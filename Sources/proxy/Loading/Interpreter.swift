@@ -12,7 +12,7 @@ enum Interpreter {
     ///
     /// - Parameters:
     ///   - written: `python:`, a venv folder or a program, relative to `folder`, or the name of one
-    ///     in `PATH`.
+    /// in `PATH`.
     ///   - dir: where the app is; a venv there is found by itself.
     static func find(
         _ written: String?, folder: String, dir: String, environment: [String: String]

@@ -17,7 +17,7 @@ struct Resolution {
         resolveListeners(&configuration)
         if configuration.values.node(["edges"])?.text == "auto" {
             configuration.set(
-                ["edges"], to: String(min(host.cores, FrontOptions.edgesMax)))
+                ["edges"], to: String(min(host.cores, FrontOptions.automaticEdgesMax)))
         }
         resolveUser(&configuration)
         resolveFolders(&configuration)
