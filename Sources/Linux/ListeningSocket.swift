@@ -56,6 +56,21 @@ package struct ListeningSocket: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
+    /// Makes sure that nobody listens on a TCP address, not even a process that would share the port.
+    ///
+    /// It only binds, and so never takes a connection away. Throws `EADDRINUSE` and the like.
+    package static func checkFree(_ address: SocketAddress) throws(SystemError) {
+        let number = socket(address.family, streamFlags, 0)
+        guard number >= 0 else { throw SystemError("socket") }
+        let descriptor = Descriptor(owning: number)
+        try descriptor.set(SOL_SOCKET, SO_REUSEADDR, 1)
+        if address.kind == .ipv6 { try descriptor.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+        let result = unsafe address.withRaw { raw, size in
+            unsafe clinux_address_bind(number, raw, size)
+        }
+        guard result == 0 else { throw SystemError("bind") }
+    }
+
     /// Takes over a socket that listens already.
     package init(owning descriptor: consuming Descriptor) throws(SystemError) {
         address = try SocketAddress(ofSocket: descriptor.number)

@@ -34,6 +34,14 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         #expect(!owner.name.isEmpty)
     }
 
+    @Test func `a port is not free for one who would share it`() throws {
+        let holder = try ListeningSocket(tcp: address("127.0.0.1"), sharesPort: true)
+        #expect(throws: SystemError("bind", number: EADDRINUSE)) {
+            try ListeningSocket.checkFree(holder.address)
+        }
+        try ListeningSocket.checkFree(address("127.0.0.1"))
+    }
+
     @Test func `nobody owns a free port`() throws {
         var free = address("127.0.0.1")
         do { free = try ListeningSocket(tcp: address("127.0.0.1")).address }

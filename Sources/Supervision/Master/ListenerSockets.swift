@@ -89,7 +89,7 @@ final class ListenerSockets {
         if let port { wanted = SocketAddress(address: wanted.text, port: port) ?? wanted }
         do throws(SystemError) {
             // Sharing a port is allowed to every process of our user: ask first whether it is free.
-            if wanted.port != 0 { _ = try ListeningSocket(tcp: wanted, sharesPort: false) }
+            if wanted.port != 0 { try ListeningSocket.checkFree(wanted) }
             let socket = try ListeningSocket(tcp: wanted, backlog: options.backlog)
             bound.address = socket.address
             bound.sockets = [OpenFile(owning: try socket.descriptor.duplicate())]
