@@ -85,9 +85,7 @@ let package = Package(
             name: "SignalsHelper",
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
             path: "Tests/SignalsHelper",
-            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
-        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
-            path: "Tests/SignalsHelper", swiftSettings: strict + crashSteps),
+            swiftSettings: strict + crashSteps),
         tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
