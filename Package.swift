@@ -80,11 +80,12 @@ let package = Package(
         .executableTarget(
             name: "BoardCrash", dependencies: ["Memory", "Board", "Routing", "CLinux", "CFork"],
             path: "Tests/BoardCrash", swiftSettings: strict + crashSteps),
-        // Crash scenarios for SignalsTests, what PluginsTests starts plug-ins by, and `bench`: see its main.swift.
+        // Crash scenarios for SignalsTests, a guard for PluginsTests, and `bench`.
         .executableTarget(
             name: "SignalsHelper",
             dependencies: ["Memory", "Board", "Signals", "Plugins", "Linux", "CLinux", "CFork"],
-            path: "Tests/SignalsHelper", swiftSettings: strict + crashSteps),
+            path: "Tests/SignalsHelper",
+            swiftSettings: strict + [.define("CRASH_STEPS", .when(configuration: .debug))]),
         tests("CAppHost"),
         tests("Memory"),
         tests("Configuration"),
@@ -93,12 +94,12 @@ let package = Package(
         tests("Linux", ["Memory", "CLinux"]),
         tests("TLS", ["Memory", "Linux", "COpenSSL"]),
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
-        tests("Signals", ["Memory", "Board", "SignalsHelper"]),
+        tests("Signals", ["Memory", "Board", "Configuration", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
         tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
-        tests("Demo", ["Memory", "HTTP"]),
+        tests("Demo", ["Memory", "HTTP", "Linux"]),
         tests("proxy", ["Configuration", "Linux", "Routing", "Signals", "Supervision", "TLS"]),
     ]
 )

@@ -1,7 +1,9 @@
-/// A configuration as it was written, with the place of each key, and as it is when defaults are filled in.
+/// A configuration as it was written, with the place of each key, and as it is when defaults are
+/// filled in.
 ///
-/// Values are kept as canonical text; a `Setting` gives them their type. A value that was refused is absent here,
-/// but `isWritten` still says that the key was there, so that later checks do not complain of a consequence.
+/// Values are kept as canonical text; a `Setting` gives them their type. A value that was refused
+/// is absent here, but `isWritten` still says that the key was there, so that later checks do not
+/// complain of a consequence.
 package struct Configuration: Sendable {
     /// The file as the user named it, or `command line`.
     package let file: String
@@ -48,7 +50,8 @@ package struct Configuration: Sendable {
 
     package func isWritten(_ path: [String]) -> Bool { written[joinedPath(path)] != nil }
 
-    /// The names written below a group, list or map, those with faults too; without positions, those that are set.
+    /// The names written below a group, list or map, those with faults too; without positions,
+    /// those that are set.
     package func writtenNames(below path: [String]) -> [String] {
         writtenChildren[joinedPath(path)] ?? values.node(path)?.childNames ?? []
     }

@@ -1,5 +1,6 @@
 extension Configuration {
-    /// Fills in every default that has a text of its own, and puts all in the order of the declarations.
+    /// Fills in every default that has a text of its own, and puts all in the order of the
+    /// declarations.
     ///
     /// What was decided already stays, so that this may be done again after something was set.
     package mutating func fill(from schema: Schema) {

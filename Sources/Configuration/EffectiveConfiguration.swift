@@ -1,7 +1,7 @@
 /// The configuration as the processes obey it: every value decided, one `path value` a line.
 ///
-/// The master writes it, children read it without YAML. Reading a value traps where the line is missing
-/// or bad: the master has checked it, so that would be a bug of ours.
+/// The master writes it, children read it without YAML. Reading a value traps where the line is
+/// missing or bad: the master has checked it, so that would be a bug of ours.
 package struct EffectiveConfiguration: Sendable, Equatable {
     package let values: ConfigurationTree
 
@@ -49,7 +49,8 @@ package struct EffectiveConfiguration: Sendable, Equatable {
         }
     }
 
-    /// The names below a list or map: `names("services.*")`, `names("services.*.upstreams[]", "web")`.
+    /// The names below a list or map: `names("services.*")`, `names("services.*.upstreams[]",
+    /// "web")`.
     package func names(_ path: String, _ names: String...) -> [String] {
         values.node(boundPath(path, names))?.childNames ?? []
     }
@@ -74,7 +75,8 @@ func patternSteps(_ path: String) -> [String] {
     }
 }
 
-/// A declared path with names in the place of its `*` and `[]`; a last one without a name is left out.
+/// A declared path with names in the place of its `*` and `[]`; a last one without a name is left
+/// out.
 func boundPath(_ pattern: String, _ names: [String]) -> [String] {
     var names = names[...]
     var path: [String] = []

@@ -1,6 +1,7 @@
 /// `text` with `${NAME}` and `${NAME:-default}` filled in; `$${` is a literal `${`.
 ///
-/// An unset variable without a default is a complaint; an empty one counts as unset where there is a default.
+/// An unset variable without a default is a complaint; an empty one counts as unset where there is
+/// a default.
 package func withEnvironment(
     _ text: String, _ environment: [String: String]
 ) throws(Complaint) -> String {

@@ -1,22 +1,16 @@
 extension Schema {
-    /// Every key with its default and what it does, one a line, by group.
+    /// Every key with its default and what it does, by group.
     package var manual: String {
-        var text = ""
-        var group: String?
-        for declaration in declarations {
-            let steps = declaration.path.split(separator: ".", maxSplits: 1)
-            let first = steps[0].hasSuffix("[]") ? steps[0].dropLast(2) : steps[0]
-            if String(first) != group {
-                group = String(first)
-                let node = root.children[group!]
-                let meaning = node?.shape?.meaning ?? node?.element?.shape?.meaning
-                text += (text.isEmpty ? "" : "\n") + group!
-                text += (meaning.map { ": \($0)" } ?? "") + "\n"
-            }
-            text += "  \(declaration.path)  (\(declaration.fallback.text))\n"
-            text += "      \(declaration.meaning)\n"
-        }
-        return text
+        root.names.map { name in
+            let node = root.children[name]
+            let meaning = node?.shape?.meaning ?? node?.element?.shape?.meaning
+            let own = declarations.filter { patternSteps($0.path)[0] == name }
+            return name + (meaning.map { ": \($0)" } ?? "") + "\n"
+                + own.map { declaration in
+                    "  \(declaration.path)  (\(declaration.fallback.text))\n"
+                        + "      \(declaration.meaning)\n"
+                }.joined()
+        }.joined(separator: "\n")
     }
 
     /// All about one key, named whole, as in a file, or by its end; nil when there is none.

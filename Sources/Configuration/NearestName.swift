@@ -1,6 +1,7 @@
 /// The name that was probably meant by `name`, if one of `names` is near enough to say so.
 ///
-/// Near is a third of the letters wrong at most (insertions, deletions, exchanges, neighbours swapped), dashes and case aside.
+/// Near is a third of the letters wrong at most (insertions, deletions, exchanges, neighbours
+/// swapped), dashes and case aside.
 package func nearestName(to name: String, among names: some Sequence<String>) -> String? {
     let wanted = folded(name)
     guard !wanted.isEmpty, wanted.count <= 64 else { return nil }

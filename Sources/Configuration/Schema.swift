@@ -30,7 +30,8 @@ package struct Schema: Sendable {
             })
     }
 
-    /// The declared path that fits a path in the file: `services.web.workers` is `services.*.workers`.
+    /// The declared path that fits a path in the file: `services.web.workers` is
+    /// `services.*.workers`.
     package func declaration(for path: String) -> Declaration? {
         if let exact = declarations.first(where: { $0.path == path }) { return exact }
         var node = root

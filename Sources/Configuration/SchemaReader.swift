@@ -182,7 +182,8 @@ private struct SchemaReader {
             place.key, place.path,
             count == 0
                 ? "is empty; it takes at least \(counts.lowerBound)"
-                : "has \(count) elements; from \(counts.lowerBound) to \(counts.upperBound) are taken"
+                : "has \(count) elements; from \(counts.lowerBound) to "
+                    + "\(counts.upperBound) are taken"
         )
     }
 
@@ -195,8 +196,8 @@ private struct SchemaReader {
             written[entry.key] = entry.position
             if let child = keys.children[entry.key] {
                 read(entry.value, child, place.below(entry.key, entry.key, at: entry.position))
-            } else if let name = refuseUnknown(entry, keys, place) {
-                meant.insert(name)
+            } else {
+                meant.formUnion(refuseUnknown(entry, keys, place))
             }
         }
         for name in keys.names where written[name] == nil && keys.children[name]!.isRequired {
@@ -237,20 +238,21 @@ private struct SchemaReader {
         return false
     }
 
-    /// Complains of a key that is none, and returns the one that was probably meant.
+    /// Complains of a key that is none, and returns those that it may stand for, so that nobody
+    /// misses them.
     private mutating func refuseUnknown(
         _ entry: SourceEntry, _ keys: SchemaNode, _ place: Place
-    ) -> String? {
+    ) -> [String] {
         let path = place.path + [entry.key]
         let pattern = place.below(entry.key, entry.key, at: entry.position).pattern
         if schema.later.contains(pattern) {
             complain(entry.position, path, Self.later)
-            return nil
+            return keys.names
         }
         configuration.noteUnknownKey(in: place.path)
         if let near = nearestName(to: entry.key, among: keys.names) {
             complain(entry.position, path, "unknown key", suggestion: near)
-            return near
+            return [near]
         }
         let elsewhere = schema.declarations.map(\.path).filter { other in
             patternSteps(other).contains(entry.key)
@@ -262,7 +264,7 @@ private struct SchemaReader {
                 entry.position, path,
                 "unknown key; there is \(Self.list(Array(keys.names.prefix(12)), "and"))")
         }
-        return nil
+        return []
     }
 
     private mutating func complain(

@@ -12,8 +12,8 @@ package enum Fallback: Equatable, Sendable {
 
 /// One key of the configuration, declared once, in the room that obeys it.
 ///
-/// Parsing, bounds, the default, `--print-config`, the JSON schema and the manual all come from here.
-/// Paths name their groups with dots; `[]` is each element of a list, `*` each name of a map:
+/// Parsing, bounds, the default, `--print-config`, the JSON schema and the manual all come from
+/// here. Paths name their groups with dots; `[]` is each element of a list, `*` each name of a map:
 /// `services.*.timeout.connect`, `listen[].url`, `services.*.env.*`.
 package struct Setting<Value: Sendable>: Sendable {
     package let path: String
@@ -94,7 +94,8 @@ package struct Declaration: Sendable {
     package let canonical: @Sendable (_ text: String, _ folder: String) throws(Complaint) -> String
 }
 
-/// What holds for a group, list or map as a whole. A path that ends in `[]` or `*` stands for each element.
+/// What holds for a group, list or map as a whole. A path that ends in `[]` or `*` stands for each
+/// element.
 package struct Shape: Sendable {
     /// What a plain value stands for in the place of a group or map.
     package enum Shorthand: Equatable, Sendable {

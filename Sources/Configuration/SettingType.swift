@@ -1,6 +1,7 @@
 /// How the text of a value becomes a `Value`, and back.
 ///
-/// One type serves the YAML reader, the lines that children read, `--print-config`, the JSON schema and the manual.
+/// One type serves the YAML reader, the lines that children read, `--print-config`, the JSON schema
+/// and the manual.
 package struct SettingType<Value: Sendable>: Sendable {
     /// For people, after "takes": `a duration such as 30s`.
     package var name: String

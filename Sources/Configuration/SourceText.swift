@@ -109,7 +109,8 @@ struct SourceText {
         return found
     }
 
-    /// Puts as many private characters over a key, quoted or not; false when it does not stand there.
+    /// Puts as many private characters over a key, quoted or not; false when it does not stand
+    /// there.
     mutating func overwrite(_ name: String, at position: SourcePosition, number: Int) -> Bool {
         guard lines.indices.contains(position.line - 1),
             let cover = Unicode.Scalar(0xE000 + UInt32(number) % 6400)

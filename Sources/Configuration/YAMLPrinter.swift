@@ -1,5 +1,6 @@
 extension Schema {
-    /// The configuration as YAML that reads back to the same values, in the order of the declarations.
+    /// The configuration as YAML that reads back to the same values, in the order of the
+    /// declarations.
     package func yaml(_ configuration: EffectiveConfiguration) -> String {
         var printer = YAMLPrinter()
         printer.print(configuration.values, root, indentation: 0)
@@ -14,7 +15,7 @@ private struct YAMLPrinter {
         for name in values.childNames {
             let child = values.child(name)!
             let key = keys.children[name] ?? keys.element!
-            line(indentation, "\(yamlText(name)):")
+            line(indentation, "\(yamlKey(name)):")
             printValue(child, key, indentation: indentation)
         }
     }
@@ -59,8 +60,15 @@ private struct YAMLPrinter {
     private mutating func endLine(_ rest: String) { text += rest + "\n" }
 }
 
-/// `text` as a YAML scalar that our reader takes back: plain where that is safe, else in double quotes.
+/// `text` as a YAML scalar that our reader takes back: plain where that is safe, else in double
+/// quotes.
 func yamlText(_ text: String) -> String {
+    // `${` would be taken for a variable.
+    yamlKey(text.replacingEach("${", with: "$${"))
+}
+
+/// The same for a key, in which no variables are filled in.
+private func yamlKey(_ text: String) -> String {
     let isPlain =
         !text.isEmpty && text.utf8.first != UInt8(ascii: "-")
         && text.utf8.allSatisfy { byte in
@@ -85,8 +93,7 @@ func yamlText(_ text: String) -> String {
             result += String(repeating: "0", count: width - digits.count) + digits
         }
     }
-    // `${` would be taken for a variable.
-    return result.replacingEach("${", with: "$${") + "\""
+    return result + "\""
 }
 
 /// What libyaml reads unescaped within double quotes without breaking the line.

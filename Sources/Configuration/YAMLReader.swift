@@ -2,7 +2,8 @@ import Yams
 
 /// Reads YAML into source nodes: Yams gives structure and places, never meaning.
 ///
-/// Anchors, aliases, tags, merge keys and keys that are no plain text are refused here; so are doubled keys.
+/// Anchors, aliases, tags, merge keys and keys that are no plain text are refused here; so are
+/// doubled keys.
 struct YAMLReader {
     /// Most bytes of a configuration file. 512 services with every key take about 700 KiB.
     static let bytesMax = 1 << 20
@@ -55,8 +56,8 @@ struct YAMLReader {
         }
         for _ in 0...Self.doubledKeysMax {
             do {
-                // Padded: Yams hands libyaml a pointer into the string, which only a long one keeps.
-                // The parser has to live as long as its nodes: it owns their anchors.
+                // Padded: Yams hands libyaml a pointer into the string, which only a long one
+                // keeps. The parser has to live as long as its nodes: it owns their anchors.
                 let parser = try Yams.Parser(
                     yaml: text.string + String(repeating: "\n", count: 32), resolver: .basic,
                     encoding: .utf8)

@@ -7,20 +7,20 @@ import Signals
 
 /// Which endpoint gets a request, and the queue for those that find none free.
 extension EdgeLoop where World: ~Copyable {
-    /// Begins to serve a request from a service: its body is collected first where that is the rule.
+    /// Begins to serve a request from a service: its body is collected first where that is the
+    /// rule.
     mutating func forward(_ exchange: Int) {
         let service = settings.services[Int(exchanges[exchange].service)]
         balancer.countRequest(service: service.slot)
         if service.isOurs { exchanges[exchange].set(.isOurs) }
         if service.buffers { exchanges[exchange].set(.buffersAnswer) }
-        guard service.buffers, exchanges[exchange].has(.hasBody),
-            !exchanges[exchange].has(.wantsUpgrade)
-        else { return perform(exchanges[exchange].state.handle(.ready), exchange) }
         if case .length(let count) = exchanges[exchange].framing, count > service.bodyBytesMax {
             return refuseBody(exchange, .bodyTooLarge)
         }
+        guard service.buffers, exchanges[exchange].has(.hasBody),
+            !exchanges[exchange].has(.wantsUpgrade)
+        else { return perform(exchanges[exchange].state.handle(.ready), exchange) }
         exchanges[exchange].set(.collectsBody)
-        exchanges[exchange].bodySince = now
         setBodyDeadline(exchange)
         let client = Int(exchanges[exchange].client)
         if exchanges[exchange].has(.expectsContinue) {
@@ -44,11 +44,11 @@ extension EdgeLoop where World: ~Copyable {
         case .allFull:
             perform(exchanges[exchange].state.handle(.allFull), exchange)
         case .noneAvailable:
-            // Workers come back; servers elsewhere may not. What was tried everywhere is tried anywhere again.
+            // Workers come back; servers elsewhere may not.
             if service.kind.contains(.upstream) {
-                fail(exchange, unavailable(service.slot))
+                // After a retry that finds nobody else the first failure is the one to tell of.
+                fail(exchange, exchanges[exchange].lastFailure ?? unavailable(service.slot))
             } else {
-                exchanges[exchange].tried = TriedEndpoints()
                 perform(exchanges[exchange].state.handle(.allFull), exchange)
             }
         }
@@ -64,14 +64,15 @@ extension EdgeLoop where World: ~Copyable {
         return hasRows ? .destinationUnavailable : .dnsError
     }
 
-    /// Puts a request into the queue.
+    /// Puts a request into the queue. Who has to wait takes the first place there is, also where it
+    /// failed before: the others may be paused for longer than it can wait.
     mutating func stand(_ exchange: Int) {
         let slot = settings.services[Int(exchanges[exchange].service)].slot
         let token = Token(.client, exchange, generation: exchanges.generation(at: exchange))
         if exchanges[exchange].waitingSince == 0 { exchanges[exchange].waitingSince = now }
-        guard let waiter = balancer.wait(
-            service: slot, token: token.bits, now: now, keyHash: exchanges[exchange].keyHash,
-            tried: exchanges[exchange].tried)
+        guard
+            let waiter = balancer.wait(
+                service: slot, token: token.bits, now: now, keyHash: exchanges[exchange].keyHash)
         else {
             counters.add(.queueRefused)
             return fail(exchange, .connectionLimitReached)
@@ -81,7 +82,8 @@ extension EdgeLoop where World: ~Copyable {
         looksAt = min(looksAt, now + EdgeLimits.lookNanoseconds)
     }
 
-    /// Serves those whose turn has come, sends away those who waited too long, and wakes edges that got a place; once a turn.
+    /// Serves those whose turn has come, sends away those who waited too long, and wakes edges that
+    /// got a place; once a turn.
     mutating func serveQueue() {
         if balancer.hasWaiters, looksAt <= now {
             balancer.look()
@@ -150,7 +152,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Whether the service's budget and `retry.attempts` allow this request one more attempt; counts it if so.
+    /// Whether the service's budget and `retry.attempts` allow this request one more attempt;
+    /// counts it if so.
     mutating func mayRetry(_ exchange: Int) -> Bool {
         let service = Int(exchanges[exchange].service)
         guard service >= 0 else { return false }
@@ -161,6 +164,7 @@ extension EdgeLoop where World: ~Copyable {
     /// Tries a request again: elsewhere, unless it was only the connection that was stale.
     mutating func retry(_ exchange: Int, _ failure: Failure) {
         counters.add(.retries)
+        exchanges[exchange].lastFailure = failure
         clearDeadlines(exchange)
         exchanges[exchange].clear([.requestSent, .sendingBroke, .chunksRequest])
         if let endpoint = exchanges[exchange].endpoint, !exchanges[exchange].state.wasStale {
@@ -169,7 +173,8 @@ extension EdgeLoop where World: ~Copyable {
         choose(exchange)
     }
 
-    /// The position of the service in a slot of the table; nil when this configuration has none there.
+    /// The position of the service in a slot of the table; nil when this configuration has none
+    /// there.
     func service(ofSlot slot: Int) -> Int? {
         for index in 0..<settings.serviceNames.count where settings.services[index].slot == slot {
             return index

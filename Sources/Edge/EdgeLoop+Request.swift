@@ -48,7 +48,7 @@ extension EdgeLoop where World: ~Copyable {
             flags.insert(.hasBody)
         }
         let peer = clients[client].peer
-        isTrustedPeer = settings.trusts(peer)
+        isTrustedPeer = settings.trusts(clients[client].address)
         var id = RequestID.none
         if isTrustedPeer, let field = requestHead.fields.first(.xRequestID) {
             id = RequestID(bytes.extracting(field.value.indices)) ?? .none
@@ -80,8 +80,8 @@ extension EdgeLoop where World: ~Copyable {
             var writer = pool.writer(into: block)
             writeFacts(exchange, client, in: bytes, to: &writer)
             switch decision {
-            case .forward(let target):
-                writeForwarded(exchange, client, target, in: bytes, to: &writer)
+            case .forward(let strippedBytes):
+                writeForwarded(exchange, client, strippedBytes, in: bytes, to: &writer)
             case .redirect(let route): writeRedirect(exchange, client, route, in: bytes, to: &writer)
             case .redirectToHTTPS: writeRedirect(exchange, client, nil, in: bytes, to: &writer)
             case .respond(let route): writeFixedAnswer(exchange, route, to: &writer)
@@ -130,13 +130,13 @@ extension EdgeLoop where World: ~Copyable {
     /// Writes the parts of the head as it goes to the endpoint, but for what is known only when it is sent: the place, and
     /// the body's framing.
     private mutating func writeForwarded(
-        _ exchange: Int, _ client: Int, _ target: RouteDecision.Target, in bytes: Span<UInt8>,
+        _ exchange: Int, _ client: Int, _ strippedBytes: Int, in bytes: Span<UInt8>,
         to writer: inout ByteWriter
     ) {
-        let service = settings.services[target.service]
+        let service = settings.services[Int(exchanges[exchange].service)]
         let origin = origin(exchange, client)
         var forwarding = RequestForwarding()
-        forwarding.strippedBytes = target.strippedBytes
+        forwarding.strippedBytes = strippedBytes
         forwarding.toOwnWorker = service.isOurs
         forwarding.dropsUnderscores = service.dropsUnderscores
         var start = writer.count
@@ -150,7 +150,7 @@ extension EdgeLoop where World: ~Copyable {
         start = writer.count
         writer.write(
             requestFields: requestHead, from: bytes, origin: origin, as: forwarding,
-            edits: settings.requestEdits[target.route])
+            edits: settings.requestEdits[Int(exchanges[exchange].route)])
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
     }
 
@@ -194,7 +194,7 @@ extension EdgeLoop where World: ~Copyable {
         let facts = exchanges[exchange].facts
         writer.write(
             fixed: localResponse(exchange, status: settings.statuses[route]),
-            bodyBytes: body.count, edits: settings.fixedFields[route],
+            bodyBytes: body.count, edits: settings.responseEdits[route],
             marks: ResponseMarks(
                 requestID: idText.fill { facts.id.write(to: &$0) }, date: date.bytes))
         let hasBody =
@@ -222,7 +222,7 @@ extension EdgeLoop where World: ~Copyable {
         case .redirect, .redirectToHTTPS, .respond: sendPrepared(exchange)
         case .denied: fail(exchange, .httpRequestDenied)
         case .none: fail(exchange, .destinationNotFound)
-        case .badPath: fail(exchange, .httpRequestError)
+        case .badPath: refuseBody(exchange, .ambiguousPath)
         }
     }
 }

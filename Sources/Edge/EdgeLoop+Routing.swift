@@ -1,3 +1,4 @@
+import Configuration
 import HTTP
 import Linux
 import Memory
@@ -5,26 +6,42 @@ import Routing
 import Signals
 
 /// What becomes of a request before any endpoint is asked.
-enum RouteDecision {
-    struct Target {
-        var service: Int
-        var route: Int
-        var strippedBytes: Int
-    }
-    case forward(Target)
+enum RouteDecision: Equatable {
+    /// To the exchange's service, with so many leading bytes of the path taken off.
+    case forward(strippedBytes: Int)
+    /// A route sends it elsewhere, or answers it.
     case redirect(Int)
-    case redirectToHTTPS
     case respond(Int)
+    /// The listener sends everything to https.
+    case redirectToHTTPS
     case denied, none, badPath
 }
 
 /// Routes, and the answers that come from them.
 extension EdgeLoop where World: ~Copyable {
+    /// Finds out where a request goes; the exchange's service and route are set.
     mutating func route(_ exchange: Int, _ client: Int, in bytes: Span<UInt8>) -> RouteDecision {
+        exchanges[exchange].route = Int32(settings.ownRoute)
         if settings.listeners[Int(clients[client].listener)].redirects { return .redirectToHTTPS }
-        exchanges[exchange].service = 0
-        exchanges[exchange].route = 0
-        return .forward(.init(service: 0, route: 0, strippedBytes: 0))
+        let address = clients[client].address
+        let peer = IPAddress(high: address.high, low: address.low)
+        switch routes.match(requestHead, in: bytes, peer: peer) {
+        case .none: return .none
+        case .denied: return .denied
+        case .ambiguous: return .badPath
+        case .route(let number, let strippedBytes):
+            exchanges[exchange].route = Int32(number)
+            switch settings.routeKinds[number] {
+            case .redirect: return .redirect(number)
+            case .respond: return .respond(number)
+            case .forward: break
+            }
+            let service = routes.nextService(of: number)
+            exchanges[exchange].service = Int32(service)
+            exchanges[exchange].keyHash = keyHashes[service].hash(
+                requestHead, in: bytes, client: peer)
+            return .forward(strippedBytes: strippedBytes)
+        }
     }
 
     /// Sends an answer that was written with the request's text.

@@ -236,6 +236,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         guard exchanges[exchange].has(.requestReceived) else {
             // Room again: the client may go on.
+            setBodyDeadline(exchange)
             if clients[Int(exchanges[exchange].client)].has(.readable)
                 || !clients[Int(exchanges[exchange].client)].inbound.isNone
             {

@@ -78,13 +78,23 @@ extension EdgeLoop where World: ~Copyable {
         closeUpstream(upstream)
     }
 
-    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too low.
+    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too low; no time runs while it
+    /// is us who do not take them.
     mutating func setBodyDeadline(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
+        guard wantsBody(exchange) else {
+            exchanges[exchange].bodySince = 0
+            return timers.set(client, to: TimerWheel.never)
+        }
+        if exchanges[exchange].bodySince == 0 {
+            exchanges[exchange].bodySince = now
+            exchanges[exchange].bodyBase = exchanges[exchange].result.requestBytes
+        }
         var deadline = now + settings.options.timeouts.body
         let rate = UInt64(settings.options.timeouts.bodyRate)
         if rate > 0 {
-            let allowed = exchanges[exchange].result.requestBytes / rate * 1_000_000_000
+            let count = exchanges[exchange].result.requestBytes - exchanges[exchange].bodyBase
+            let allowed = count / rate * 1_000_000_000
             let latest = exchanges[exchange].bodySince + EdgeLimits.bodyRateGraceNanoseconds + allowed
             deadline = min(deadline, max(latest, now + TimerWheel.tick))
             if latest <= now { deadline = now }

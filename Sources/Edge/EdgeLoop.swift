@@ -31,6 +31,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var ledger: RequestLedger
     var requestIDs: RequestIDGenerator
     var journal: EdgeJournal
+    var routes: RouteTable
+    /// How each service's requests are hashed, for consistent-hash.
+    let keyHashes: [KeyHash]
     var balancer: Balancer
     let orders: Orders
 
@@ -74,7 +77,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
 
     /// - Parameter seed: random numbers, for request ids and hash tables.
     init(
-        network: consuming World, settings: consuming EdgeSettings, identity: EdgeIdentity,
+        network: consuming World, settings: consuming EdgeSettings,
+        routes: consuming RouteTable, services: [ServiceOptions], identity: EdgeIdentity,
         table: Table, counters: MetricsBlock, journal: consuming EdgeJournal,
         balancer: consuming Balancer, capacities: EdgeCapacities, orders: consuming Orders,
         seed: (UInt64, UInt64)
@@ -102,6 +106,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         trailers = FieldTable(capacity: settings.requestLimits.fieldCount)
         self.network = network
         self.settings = settings
+        self.routes = routes
+        keyHashes = services.map { KeyHash($0.hash) }
         self.identity = identity
         self.table = table
         self.counters = counters

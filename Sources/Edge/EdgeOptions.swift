@@ -43,7 +43,9 @@ public struct EdgeOptions: Sendable, Equatable {
     public var limits: Limits
     /// Peers whose `X-Forwarded-*`, `Forwarded` and request ids are believed.
     public var trustedProxies: [CIDR]
+}
 
+extension EdgeOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         timeouts = Timeouts(

@@ -65,13 +65,15 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         SharedRegion(mapping: sheet.descriptor("rings"), access: .readWrite))
     let readers = try SleepingReaders(
         SharedRegion(mapping: sheet.descriptor("readers"), access: .readWrite))
-    let keys = try TicketKeys(
+    let keys = try Board.TicketKeys(
         SharedRegion(mapping: sheet.descriptor("keys"), access: .readOnly))
 
     let (sockets, descriptors) = try boundListeners(sheet)
     var slots: [String: Int] = [:]
     for name in sheet.names(after: "service.") { slots[name] = sheet.integer("service.\(name)") }
-    let settings = EdgeSettings(configuration, sockets: sockets, slots: slots)
+    let routes = RouteTable(configuration)
+    let settings = EdgeSettings(
+        configuration, routes: routes.routes, sockets: sockets, slots: slots)
     let capacities = EdgeCapacities(FrontOptions(configuration))
     let wakers = (0..<edgeSlotsMax).map { sheet.descriptorIfGiven("wake.\($0)") }
     let server = try serverContext(sheet, TLSOptions(configuration), keys)
@@ -102,8 +104,8 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         services: services.map { ServicePlan(service: slots[$0.name] ?? 0, $0) },
         waiters: capacities.clients, seed: seed.0)
     return EdgeLoop(
-        network: network, settings: settings, identity: identity, table: table,
-        counters: counters, journal: journal, balancer: balancer, capacities: capacities,
+        network: network, settings: settings, routes: routes, services: services,
+        identity: identity, table: table, counters: counters, journal: journal, balancer: balancer, capacities: capacities,
         orders: Orders(control, wake: wakers[identity.slot], drain: FrontOptions(configuration)),
         seed: seed)
 }
@@ -153,7 +155,7 @@ private func randomWords() throws(SystemError) -> (UInt64, UInt64) {
 
 /// The context of the TLS listeners, with the ticket keys that all edges share; nil without any.
 private func serverContext(
-    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: TicketKeys
+    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: Board.TicketKeys
 ) throws -> TLSContext? {
     guard let file = sheet.takeDescriptor("certificates") else { return nil }
     var bundle = try CertificateBundle(decoding: file.readAll())
@@ -193,18 +195,18 @@ private func hostName(_ url: UpstreamURL) -> String {
 
 /// The ticket keys of the moment, read again only after a rotation.
 private final class TicketKeyCache {
-    private let shared: TicketKeys
+    private let shared: Board.TicketKeys
     private var sequence: UInt64 = .max
-    private var keys: TicketKeySet?
+    private var keys: TLS.TicketKeys?
 
-    init(_ shared: TicketKeys) { self.shared = shared }
+    init(_ shared: Board.TicketKeys) { self.shared = shared }
 
-    var current: TicketKeySet {
+    var current: TLS.TicketKeys {
         if let keys, shared.sequence == sequence { return keys }
         var bytes = InlineArray<240, UInt8>(repeating: 0)
         var span = bytes.mutableSpan
         sequence = shared.copyKeys(into: &span)
-        let fresh = TicketKeySet(bytes: bytes.span)
+        let fresh = TLS.TicketKeys(bytes: bytes.span)
         keys = fresh
         return fresh
     }

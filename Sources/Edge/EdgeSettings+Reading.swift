@@ -22,15 +22,16 @@ extension EdgeSettings {
     /// Makes the settings of an edge.
     ///
     /// - Parameters:
+    ///   - routes: those of the edge's route table.
     ///   - sockets: what this edge accepts from.
     ///   - slots: each service's index in the shared table.
     init(
-        _ configuration: EffectiveConfiguration, sockets: [BoundListener], slots: [String: Int]
+        _ configuration: EffectiveConfiguration, routes: [Route], sockets: [BoundListener],
+        slots: [String: Int]
     ) {
         let options = EdgeOptions(configuration)
         let front = FrontOptions(configuration)
         let services = ServiceOptions.all(configuration)
-        let routes = RouteOptions.all(configuration)
         self.options = options
         listeners = FixedArray(count: sockets.count) { index in
             let listener = front.listeners[sockets[index].number]
@@ -60,42 +61,25 @@ extension EdgeSettings {
         requestEdits = SlotTable(capacity: routes.count + 1)
         responseEdits = SlotTable(capacity: routes.count + 1)
         for route in routes {
-            _ = requestEdits.insert(
-                FieldEdits(setting: route.setRequestHeaders, removing: route.removeRequestHeaders))
-            _ = responseEdits.insert(
-                FieldEdits(setting: route.setResponseHeaders, removing: route.removeResponseHeaders))
-        }
-        fixedFields = SlotTable(capacity: routes.count + 1)
-        var locations: [[UInt8]] = []
-        var bodies: [[UInt8]] = []
-        var statuses: [UInt16] = []
-        for route in routes {
-            switch route.action {
-            case .forward:
-                locations.append([])
-                bodies.append([])
-                statuses.append(0)
-                _ = fixedFields.insert(FieldEdits())
-            case .redirect(let template, let status):
-                locations.append(Array(template.description.utf8))
-                bodies.append([])
-                statuses.append(UInt16(status))
-                _ = fixedFields.insert(FieldEdits())
-            case .respond(let status, let body, let headers):
-                locations.append([])
-                bodies.append(Array(body.utf8))
-                statuses.append(UInt16(status))
-                _ = fixedFields.insert(FieldEdits(setting: headers, removing: []))
-            }
-        }
-        self.locations = TextTable(locations)
-        self.bodies = TextTable(bodies)
-        self.statuses = FixedArray(count: max(statuses.count, 1)) {
-            $0 < statuses.count ? statuses[$0] : 0
+            _ = requestEdits.insert(route.requestEdits)
+            _ = responseEdits.insert(route.responseEdits)
         }
         // What no route takes is answered by the proxy itself, with nothing set or removed.
         _ = requestEdits.insert(FieldEdits())
         _ = responseEdits.insert(FieldEdits())
+        locations = TextTable(routes.map(\.redirectTemplate))
+        bodies = TextTable(routes.map(\.body))
+        let kinds: [(RouteKind, UInt16)] =
+            routes.map { route in
+                switch route.action {
+                case .forward: (.forward, 0)
+                case .redirect(let status): (.redirect, status)
+                case .respond(let status): (.respond, status)
+                }
+            } + [(.forward, 0)]
+        routeKinds = FixedArray(count: kinds.count) { kinds[$0].0 }
+        statuses = FixedArray(count: kinds.count) { kinds[$0].1 }
+        trusted = options.trustedProxies
         let port = front.redirectPort.flatMap { wanted in
             sockets.first { front.listeners[$0.number].url.scheme == .https }?.port ?? wanted
         }
@@ -124,16 +108,13 @@ extension String {
     }
 }
 
-extension FieldEdits {
-    /// What a route sets and removes; the configuration has been checked.
-    fileprivate init(setting fields: [RouteOptions.Field], removing names: [String]) {
-        self.init()
-        do throws(FieldEditError) {
-            for field in fields { try set(Array(field.name.utf8).span, to: Array(field.value.utf8).span) }
-            for name in names { try remove(Array(name.utf8).span) }
-        } catch {
-            preconditionFailure("a checked header field cannot be set: \(error)")
-        }
+extension RouteTable {
+    /// The routes of a configuration.
+    init(_ configuration: EffectiveConfiguration) {
+        self.init(
+            RouteOptions.all(configuration),
+            services: ServiceOptions.all(configuration).map(\.name),
+            targetBytes: EdgeOptions(configuration).limits.targetBytes)
     }
 }
 

@@ -1,4 +1,5 @@
 import Board
+import Configuration
 import HTTP
 import Linux
 import Memory
@@ -11,6 +12,11 @@ struct ListenerSettings: BitwiseCopyable {
     var port: UInt16
     /// Every request is answered with a redirect to https.
     var redirects: Bool
+}
+
+/// What a route does with a request.
+enum RouteKind: UInt8, BitwiseCopyable {
+    case forward, redirect, respond
 }
 
 /// A service, as far as its requests depend on it. Times in nanoseconds.
@@ -59,7 +65,8 @@ struct EdgeSettings: ~Copyable {
     /// What each route redirects to, or answers; empty for others.
     let locations: TextTable
     let bodies: TextTable
-    let fixedFields: SlotTable<FieldEdits>
+    /// What each route does.
+    let routeKinds: FixedArray<RouteKind>
     /// Statuses of redirects and fixed answers.
     let statuses: FixedArray<UInt16>
     /// `https://{host}…{target}` on the first https listener's port.
@@ -68,6 +75,16 @@ struct EdgeSettings: ~Copyable {
     let answerLimits: HeadLimits
     let spoolFolder: FolderPath
 
+    /// `trusted_proxies`.
+    let trusted: [CIDR]
+
+    /// The number that stands for answers of the proxy's own among the edits: nothing is set or removed.
+    var ownRoute: Int { routeKinds.count - 1 }
+
     /// Whether a peer's word about its own client is believed.
-    func trusts(_ peer: PeerAddress) -> Bool { false }
+    func trusts(_ address: InternetAddress) -> Bool {
+        guard !trusted.isEmpty else { return false }
+        let peer = IPAddress(high: address.high, low: address.low)
+        return trusted.contains { $0.contains(peer) }
+    }
 }

@@ -45,7 +45,8 @@ struct Exchange {
         static let saysLength = Flags(rawValue: 1 << 21)
         /// The head of the answer, or an answer of our own, is on its way to the client.
         static let answerBegun = Flags(rawValue: 1 << 22)
-        /// The endpoint's stream took no more of the request; its answer may have come all the same.
+        /// The endpoint's stream took no more of the request; its answer may have come all the
+        /// same.
         static let sendingBroke = Flags(rawValue: 32768)
     }
 
@@ -62,8 +63,9 @@ struct Exchange {
     var result = RequestResult()
     /// Holds the texts of `facts`, and behind them the head as it is sent to the endpoint.
     var text: BlockID
-    /// Parts of `text`: the request id, the name the client asked for in its TLS handshake, and the parts of the head as it
-    /// is sent (the line, the rest of `proxy-peer` behind the place, the fields), or for a redirect the whole answer.
+    /// Parts of `text`: the request id, the name the client asked for in its TLS handshake, and the
+    /// parts of the head as it is sent (the line, the rest of `proxy-peer` behind the place, the
+    /// fields), or for a redirect the whole answer.
     var idText = ByteRange.empty
     var serverName = ByteRange.empty
     var line = ByteRange.empty
@@ -88,9 +90,14 @@ struct Exchange {
     var waiter: Int32 = -1
     /// Endpoints that failed it.
     var tried = TriedEndpoints()
+    /// Why it was tried again.
+    var lastFailure: Failure?
     var waitingSince: UInt64 = 0
     var connectingSince: UInt64 = 0
+    /// Since when the client has been free to send its body, and how much of it had come by then; 0
+    /// while it is not.
     var bodySince: UInt64 = 0
+    var bodyBase: UInt64 = 0
     /// Deadlines, `TimerWheel.never` when they do not run.
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never

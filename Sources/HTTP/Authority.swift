@@ -1,9 +1,11 @@
 import Memory
 
-/// A host and an optional port, as in `Host` and in absolute targets (RFC 9110 section 7.2), checked strictly.
+/// A host and an optional port, as in `Host` and in absolute targets (RFC 9110 section 7.2),
+/// checked strictly.
 ///
-/// A host is a name of letters, digits, `-`, `.`, `_` and `~` with no empty label but a last one, or an IPv6 address in
-/// brackets. User information, percent-encoding, commas and empty or zero ports are refused.
+/// A host is a name of letters, digits, `-`, `.`, `_` and `~` with no empty label but a last one,
+/// or an IPv6 address in brackets. User information, percent-encoding, commas and empty or zero
+/// ports are refused.
 struct Authority {
     /// The host without the port; with the brackets of an IPv6 address.
     var name: ByteRange

@@ -24,8 +24,8 @@ public enum BodyFault: UInt8, CaseIterable, Equatable, Sendable {
 public enum BodyStep: Equatable, Sendable {
     /// Body bytes; everything up to the range's end is used up. Call again with what follows.
     case data(ByteRange)
-    /// So many bytes are used up and the body goes on: call again when more has come. What was not used up (a part
-    /// of the trailer section) has to be given again, with more behind it.
+    /// So many bytes are used up and the body goes on: call again when more has come. What was not
+    /// used up (a part of the trailer section) has to be given again, with more behind it.
     case needMore(consumed: Int)
     /// The body ends so many bytes into the span. Trailer fields, if any, are in the table.
     case end(consumed: Int)
@@ -39,12 +39,14 @@ public enum BodyFinish: Equatable, Sendable {
     case truncated
 }
 
-/// Finds the end of a body and the body's bytes among its framing (RFC 9112 sections 6 and 7), copying nothing.
+/// Finds the end of a body and the body's bytes among its framing (RFC 9112 sections 6 and 7),
+/// copying nothing.
 ///
-/// The caller forwards the ranges out of its own receive buffer. What the steps add up to does not depend on where
-/// the bytes were cut.
+/// The caller forwards the ranges out of its own receive buffer. What the steps add up to does not
+/// depend on where the bytes were cut.
 public struct BodyDecoder: Sendable {
-    /// The longest trailer section in bytes, its last empty line included; it has to fit into the receive buffer whole.
+    /// The longest trailer section in bytes, its last empty line included; it has to fit into the
+    /// receive buffer whole.
     public static let trailerBytesMax = 8 << 10
 
     private enum State {
@@ -85,8 +87,9 @@ public struct BodyDecoder: Sendable {
     ///
     /// - Parameters:
     ///   - bytes: what follows the bytes that were used up.
-    ///   - trailers: takes the trailer fields, which are ranges of the span given when `end` is answered; fields that
-    ///     may not stand in trailers are left out (RFC 9110 section 6.5.1). Its capacity is their limit.
+    ///   - trailers: takes the trailer fields, which are ranges of the span given when `end` is
+    ///     answered; fields that may not stand in trailers are left out (RFC 9110 section 6.5.1).
+    ///     Its capacity is their limit.
     public mutating func next(_ bytes: Span<UInt8>, trailers: inout FieldTable) -> BodyStep {
         switch state {
         case .ended: return .end(consumed: 0)
@@ -118,8 +121,8 @@ public struct BodyDecoder: Sendable {
         return .data(ByteRange(start: start, count: count))
     }
 
-    /// Reads the trailer section, from its beginning each time: it is short, and the table belongs to nobody between
-    /// two calls.
+    /// Reads the trailer section, from its beginning each time: it is short, and the table belongs
+    /// to nobody between two calls.
     ///
     /// - Parameter used: bytes of the span before the section.
     private mutating func readTrailers(
@@ -149,8 +152,8 @@ public struct BodyDecoder: Sendable {
 }
 
 extension FieldNameSet {
-    /// Names that say how a message is framed, routed, authenticated or processed: too late in a trailer
-    /// (RFC 9110 section 6.5.1).
+    /// Names that say how a message is framed, routed, authenticated or processed: too late in a
+    /// trailer (RFC 9110 section 6.5.1).
     static var forbiddenInTrailers: FieldNameSet {
         FieldNameSet(
             bits:

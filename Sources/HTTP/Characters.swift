@@ -1,6 +1,7 @@
 public import Memory
 
-/// The character classes of HTTP, as tables of 256 bytes that the compiler puts into the program's constants.
+/// The character classes of HTTP, as tables of 256 bytes that the compiler puts into the program's
+/// constants.
 enum Characters {
     static let tab: UInt8 = 0x09
     static let lineFeed: UInt8 = 0x0a
@@ -29,8 +30,9 @@ enum Characters {
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     ]
 
-    /// What a byte is in a request target: 0 refused (blanks, controls, `#`, bytes above 0x7e), 1 allowed, 2 `?`,
-    /// 3 a backslash, which other parsers take for a slash and which is therefore refused before the `?`.
+    /// What a byte is in a request target: 0 refused (blanks, controls, `#`, bytes above 0x7e), 1
+    /// allowed, 2 `?`, 3 a backslash, which other parsers take for a slash and which is therefore
+    /// refused before the `?`.
     static let target: InlineArray<256, UInt8> = [
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -71,14 +73,14 @@ enum Characters {
         return letter < 6 ? letter + 10 : nil
     }
 
-    /// The first position in `start..<end` whose byte may not stand in a field value (RFC 9110 section 5.5: visible,
-    /// blank, tab, or above 0x7f), or `end`.
+    /// The first position in `start..<end` whose byte may not stand in a field value (RFC 9110
+    /// section 5.5: visible, blank, tab, or above 0x7f), or `end`.
     static func endOfValue(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
         precondition(start >= 0 && start <= end && end <= bytes.count)
         let raw = unsafe bytes.bytes
         var position = start
         while position &+ 8 <= end {
-            // Eight bytes at once; see HTTP.md for the figure.
+            // Eight bytes at once: 1,900 instructions fewer for 505 bytes of heads (callgrind).
             let word = UInt64(
                 littleEndian: unsafe raw.unsafeLoadUnaligned(
                     fromByteOffset: position, as: UInt64.self))
@@ -109,7 +111,8 @@ extension Span<UInt8> {
     @_lifetime(copy self)
     public func extracting(_ range: ByteRange) -> Span<UInt8> { extracting(range.indices) }
 
-    /// Whether a range holds exactly this text, letters of either case; `text` is given in small letters.
+    /// Whether a range holds exactly this text, letters of either case; `text` is given in small
+    /// letters.
     func equals(_ range: ByteRange, ignoringCase text: StaticString) -> Bool {
         let other = text.bytes
         guard Int(range.count) == other.count else { return false }

@@ -1,13 +1,16 @@
 import Memory
 
-/// Reads the chunks of a chunked body up to the line of its last, empty chunk (RFC 9112 section 7.1).
+/// Reads the chunks of a chunked body up to the line of its last, empty chunk (RFC 9112 section
+/// 7.1).
 ///
-/// A size is 1 to 16 hexadecimal digits and nothing else; extensions are skipped, but only after a `;`, without controls
-/// and bounded; every line ends in CR LF. The framing may not outweigh the data by more than `overheadMax`.
+/// A size is 1 to 16 hexadecimal digits and nothing else; extensions are skipped, but only after a
+/// `;`, without controls and bounded; every line ends in CR LF. The framing may not outweigh the
+/// data by more than `overheadMax`.
 struct ChunkReader {
     /// Bytes of one line's extensions.
     static let extensionBytesMax = 4 << 10
-    /// Bytes of framing over the whole body beyond `overheadAllowed` for each chunk and one per two bytes of data.
+    /// Bytes of framing over the whole body beyond `overheadAllowed` for each chunk and one per two
+    /// bytes of data.
     static let overheadMax = 16 << 10
     /// What a chunk's framing costs an honest sender.
     static let overheadAllowed = 16

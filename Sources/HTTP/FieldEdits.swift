@@ -10,10 +10,11 @@ public enum FieldEditError: Error, Equatable, Sendable {
     case reserved
 }
 
-/// Fields that a route sets or removes (`set_headers`, `remove_headers`), as a flat table made once when the configuration
-/// is read.
+/// Fields that a route sets or removes (`set_headers`, `remove_headers`), as a flat table made once
+/// when the configuration is read.
 ///
-/// Setting replaces: every field of that name is left out and the given one is written behind the others.
+/// Setting replaces: every field of that name is left out and the given one is written behind the
+/// others.
 public struct FieldEdits: Sendable {
     private struct Edit {
         var name: ByteRange

@@ -2,8 +2,8 @@ import Memory
 
 /// A field name this proxy knows, as one byte; every other name is `other`.
 ///
-/// Computed once while a head is parsed, so that nobody compares names afterwards (RFC 9110 section 5.1). Fewer than 64,
-/// so that a set of names is one word (`FieldNameSet`).
+/// Computed once while a head is parsed, so that nobody compares names afterwards (RFC 9110 section
+/// 5.1). Fewer than 64, so that a set of names is one word (`FieldNameSet`).
 public enum FieldName: UInt8, CaseIterable, Sendable {
     /// A name that means nothing to this proxy; compare its bytes.
     case other
@@ -90,7 +90,8 @@ extension FieldName {
     /// Finds the name's code.
     ///
     /// - Parameters:
-    ///   - tail: the name's last eight bytes (or all) in small letters, the last one in the lowest byte.
+    ///   - tail: the name's last eight bytes (or all) in small letters, the last one in the lowest
+    ///     byte.
     ///   - name: where the name is in `bytes`; not empty, token characters only.
     static func recognised(tail: UInt64, name: Range<Int>, in bytes: Span<UInt8>) -> FieldName {
         let length = name.count > 8 ? UInt64(truncatingIfNeeded: name.count) << 56 : 0
@@ -106,8 +107,8 @@ extension FieldName {
         return candidate
     }
 
-    /// The only known name with this key: its last eight bytes, and above eight the length mixed into the highest one
-    /// (generated from the spellings; a test compares them).
+    /// The only known name with this key: its last eight bytes, and above eight the length mixed
+    /// into the highest one (generated from the spellings; a test compares them).
     private static func withKey(_ key: UInt64) -> FieldName {
         switch key {
         case 0x0000_0000_686f_7374: .host

@@ -1,13 +1,16 @@
 import Memory
 
-/// Reads field lines up to the empty line that ends them (RFC 9112 section 5), for heads and trailers alike.
+/// Reads field lines up to the empty line that ends them (RFC 9112 section 5), for heads and
+/// trailers alike.
 ///
-/// Lines end in CR LF and nothing else; there is no folding; names are tokens that touch their colon; values hold no
-/// controls. It stops where the bytes stop and goes on there with a longer span of the same bytes.
+/// Lines end in CR LF and nothing else; there is no folding; names are tokens that touch their
+/// colon; values hold no controls. It stops where the bytes stop and goes on there with a longer
+/// span of the same bytes.
 struct FieldSection {
     enum Step {
         case incomplete
-        /// A field was appended to the table. Padding: more blanks stand around its value than the usual one space.
+        /// A field was appended to the table. Padding: more blanks stand around its value than the
+        /// usual one space.
         case field(hasPadding: Bool)
         /// The empty line was read; `position` is behind it.
         case end
@@ -131,7 +134,8 @@ struct FieldSection {
         return nil
     }
 
-    /// - Returns: whether more than one space stands before the value, a tab, or anything behind it.
+    /// - Returns: whether more than one space stands before the value, a tab, or anything behind
+    ///   it.
     private func append(from bytes: Span<UInt8>, to table: inout FieldTable) -> Bool {
         let start = Int(valueStart)
         let lineEnd = position - 2
@@ -152,8 +156,8 @@ struct FieldSection {
 }
 
 extension FieldNameSet {
-    /// Names that speak to the next hop alone (RFC 9110 section 7.6.1), this proxy's internal ones, and `Proxy`,
-    /// which CGI-like servers turn into the environment's HTTP_PROXY (CVE-2016-5385).
+    /// Names that speak to the next hop alone (RFC 9110 section 7.6.1), this proxy's internal ones,
+    /// and `Proxy`, which CGI-like servers turn into the environment's HTTP_PROXY (CVE-2016-5385).
     static var hopByHop: FieldNameSet {
         FieldNameSet(
             bits:

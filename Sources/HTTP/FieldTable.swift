@@ -6,8 +6,8 @@ public struct Field: Sendable {
     /// Without the blanks around it; may be empty.
     public var value: ByteRange
     public var code: FieldName
-    /// True when the field ends here and must not be forwarded: hop-by-hop by its name or named by `Connection`
-    /// (RFC 9110 section 7.6.1), or forbidden in trailers (section 6.5.1).
+    /// True when the field ends here and must not be forwarded: hop-by-hop by its name or named by
+    /// `Connection` (RFC 9110 section 7.6.1), or forbidden in trailers (section 6.5.1).
     public var isHopByHop: Bool
     /// True when the line is exactly `name: value` and CRLF, so that it can be copied as it stands.
     var isPlain: Bool
@@ -18,10 +18,11 @@ public struct Field: Sendable {
 
 /// The fields of one head, in order, as ranges of the buffer that was parsed.
 ///
-/// Made once and reused for every head: no allocation after `init`. It holds no bytes; the span that was parsed
-/// goes with it wherever it is read.
+/// Made once and reused for every head: no allocation after `init`. It holds no bytes; the span
+/// that was parsed goes with it wherever it is read.
 public struct FieldTable: ~Copyable {
-    /// More fields than any configuration may allow (`limits.headers`): a bound on work that is done per field.
+    /// More fields than any configuration may allow (`limits.headers`): a bound on work that is
+    /// done per field.
     public static let countMax = 1024
 
     private var entries: [Field]

@@ -3,12 +3,13 @@ public import Memory
 extension ByteWriter {
     /// Writes the fields that go on to the next hop, in order.
     ///
-    /// Neighbours that are plain lines are copied in one piece; others are written anew with one space and no blanks
-    /// around the value.
+    /// Neighbours that are plain lines are copied in one piece; others are written anew with one
+    /// space and no blanks around the value.
     ///
     /// - Parameters:
     ///   - dropped: known names that are left out.
-    ///   - dropsUnderscores: leaves out names with `_`, which CGI-like servers cannot tell from `-`.
+    ///   - dropsUnderscores: leaves out names with `_`, which CGI-like servers cannot tell from
+    ///     `-`.
     mutating func write(
         fields: borrowing FieldTable, from bytes: Span<UInt8>, dropping dropped: FieldNameSet,
         dropsUnderscores: Bool = false, edits: borrowing FieldEdits
@@ -54,7 +55,8 @@ extension ByteWriter {
         write("\r\n")
     }
 
-    /// Writes the field that frames a body of known or unknown length; nothing for `none` and `untilClose`.
+    /// Writes the field that frames a body of known or unknown length; nothing for `none` and
+    /// `untilClose`.
     mutating func write(framing: BodyFraming) {
         switch framing {
         case .length(let count):

@@ -38,8 +38,8 @@ struct CivilDate {
     var month: UInt64
     var day: UInt64
 
-    /// Counts in eras of 400 years that begin on the first of March, so that the leap day is the last of its year
-    /// (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    /// Counts in eras of 400 years that begin on the first of March, so that the leap day is the
+    /// last of its year (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     init(daysSince1970 days: UInt64) {
         let shifted = days + 719_468
         let era = shifted / 146_097

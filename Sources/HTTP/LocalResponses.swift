@@ -37,8 +37,8 @@ public struct ErrorAnswer: Sendable {
 }
 
 extension ByteWriter {
-    /// Begins the head of a response of our own: status line, `Date`, `X-Request-Id`, `Connection`. More fields
-    /// may follow; `endHead` ends it.
+    /// Begins the head of a response of our own: status line, `Date`, `X-Request-Id`, `Connection`.
+    /// More fields may follow; `endHead` ends it.
     public mutating func begin(_ response: LocalResponse, marks: ResponseMarks) {
         write("HTTP/1.1 ")
         write(decimal: UInt64(response.status))
@@ -53,7 +53,8 @@ extension ByteWriter {
                 clientVersion: response.clientVersion))
     }
 
-    /// Writes an error answer with its body: status and reason, the word, the detail if there is one, the request id.
+    /// Writes an error answer with its body: status and reason, the word, the detail if there is
+    /// one, the request id.
     ///
     /// - Parameter detail: one line for people, a refusal's rule for example; may be empty.
     public mutating func write(
@@ -93,8 +94,8 @@ extension ByteWriter {
 
     /// Writes a redirect.
     ///
-    /// - Parameter template: the location, in which `{target}` stands for the request's path and query, `{path}` for its path and `{host}` for
-    ///   its host without the port.
+    /// - Parameter template: the location, in which `{target}` stands for the request's path and
+    ///   query, `{path}` for its path and `{host}` for its host without the port.
     public mutating func write(
         redirect response: LocalResponse, to template: Span<UInt8>, of head: borrowing RequestHead,
         from bytes: Span<UInt8>, origin: RequestOrigin, date: Span<UInt8>

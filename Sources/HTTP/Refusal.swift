@@ -1,7 +1,8 @@
 /// Why a request was refused: the status to answer with and the rule it broke.
 ///
-/// After a refusal nothing that follows on the connection is read as a request. Ambiguous requests are refused whatever
-/// another parser might make of them, because a second opinion about where a request ends is an attack.
+/// After a refusal nothing that follows on the connection is read as a request. Ambiguous requests
+/// are refused whatever another parser might make of them, because a second opinion about where a
+/// request ends is an attack.
 public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     // The request line
     case oddMethod, connectMethod, oddTarget, backslashInPath, oddScheme, badAuthority
@@ -10,11 +11,12 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case bareLineFeed, bareCarriageReturn, lineWithoutColon, emptyName, blankBeforeColon, oddName
     case foldedLine, controlInValue, headTooLong, tooManyFields
     // What fields say
+    case ambiguousPath
     case missingHost, repeatedHost, badHost
     case badLength, repeatedLength, lengthAndCoding, badCoding, unknownCoding, codingInOldVersion
     case badConnection, tooManyConnectionOptions, badExpectation
     // What the connection's owner finds
-    case headTooSlow, bodyTooLarge, bodyTooSlow
+    case headTooSlow, bodyTooLarge, bodyTooSlow, tooBusy
     // The body
     case badChunkSize, badChunkEnd, chunkOverhead, trailersTooLong, badTrailer
 
@@ -26,6 +28,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
         case .targetTooLong: 414
         case .headTooLong, .tooManyFields, .tooManyConnectionOptions, .trailersTooLong: 431
         case .unknownCoding: 501
+        case .tooBusy: 503
         case .unsupportedVersion: 505
         default: 400
         }
@@ -54,6 +57,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
         case .controlInValue: "a field value has a control character"
         case .headTooLong: "the head is longer than limits.header"
         case .tooManyFields: "there are more fields than limits.headers"
+        case .ambiguousPath: "the path can be read in ways that lead to different places"
         case .missingHost: "HTTP/1.1 needs a Host field"
         case .repeatedHost: "Host must not be repeated"
         case .badHost: "Host must be one name or address with an optional port"
@@ -68,6 +72,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
         case .badExpectation: "Expect must be exactly: 100-continue"
         case .headTooSlow: "the head did not arrive within timeout.header"
         case .bodyTooLarge: "the body is larger than limits.body"
+        case .tooBusy: "there is no memory for another request now"
         case .bodyTooSlow: "the body came slower than timeout.body or timeout.body_rate"
         case .badChunkSize: "a chunk size must be a plain hexadecimal number"
         case .badChunkEnd: "a chunk must end in CR LF after its last byte"

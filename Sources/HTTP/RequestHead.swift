@@ -14,7 +14,8 @@ public enum Method: UInt8, Sendable {
         }
     }
 
-    /// Whether sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2).
+    /// Whether sending the request twice has the effect of sending it once (RFC 9110 section
+    /// 9.2.2).
     @inlinable public var isIdempotent: Bool { isSafe || self == .put || self == .delete }
 }
 
@@ -34,7 +35,8 @@ public enum BodyFraming: Equatable, Sendable {
     case untilClose
 }
 
-/// What form a request target has (RFC 9112 section 3.2); authority form is for CONNECT and refused.
+/// What form a request target has (RFC 9112 section 3.2); authority form is for CONNECT and
+/// refused.
 public enum TargetForm: UInt8, Sendable {
     /// `/path?query`
     case origin
@@ -44,7 +46,8 @@ public enum TargetForm: UInt8, Sendable {
     case asterisk
 }
 
-/// What protocol the client asks to change to, with `Upgrade` and `Connection: upgrade` in HTTP/1.1.
+/// What protocol the client asks to change to, with `Upgrade` and `Connection: upgrade` in
+/// HTTP/1.1.
 public enum Upgrade: UInt8, Sendable {
     case none
     /// `websocket` alone, with GET and without a body (RFC 6455 section 4.1).
@@ -55,7 +58,8 @@ public enum Upgrade: UInt8, Sendable {
 
 /// How much of a head is accepted; from `limits` of the configuration.
 public struct HeadLimits: Sendable {
-    /// Bytes of the whole head with its last empty line (`limits.header`, `limits.upstream_header`).
+    /// Bytes of the whole head with its last empty line (`limits.header`,
+    /// `limits.upstream_header`).
     public var headBytes: Int
     /// Fields (`limits.headers`); a table's capacity bounds it as well.
     public var fieldCount: Int
@@ -76,23 +80,24 @@ public struct HeadLimits: Sendable {
 
 /// A request's head as ranges of the bytes it was parsed from; made once, reused for every request.
 ///
-/// All values count from the first byte of the span given to the parser. Valid after `.complete` alone.
+/// All values count from the first byte of the span given to the parser. Valid after `.complete`
+/// alone.
 public struct RequestHead: ~Copyable {
     public internal(set) var method = Method.other
     public internal(set) var methodName = ByteRange.empty
     /// The target as sent.
     public internal(set) var target = ByteRange.empty
     public internal(set) var targetForm = TargetForm.origin
-    /// The path as sent, nothing decoded or normalised; empty for `*` and for an absolute target without one,
-    /// which means `/`.
+    /// The path as sent, nothing decoded or normalised; empty for `*` and for an absolute target
+    /// without one, which means `/`.
     public internal(set) var path = ByteRange.empty
     /// What follows the first `?`, without it.
     public internal(set) var query = ByteRange.empty
     /// True also when the query is empty: `/path?`.
     public internal(set) var hasQuery = false
     public internal(set) var version = Version.http11
-    /// The effective host with its port: of an absolute target, else of `Host` (RFC 9112 section 3.2.2);
-    /// empty for HTTP/1.0 without either.
+    /// The effective host with its port: of an absolute target, else of `Host` (RFC 9112 section
+    /// 3.2.2); empty for HTTP/1.0 without either.
     public internal(set) var host = ByteRange.empty
     /// `host` without the port; an IPv6 address has its brackets.
     public internal(set) var hostName = ByteRange.empty

@@ -11,14 +11,17 @@ public enum HeadParse: Equatable, Sendable {
 
 /// Reads one request head (RFC 9112 sections 3 and 5) and refuses everything that is ambiguous.
 ///
-/// Stops where the bytes stop and goes on there: each call gets the same bytes from the head's beginning, and more.
-/// What it answers does not depend on where they were cut. After `.complete` it is ready for the next head, in a span
-/// that begins behind this one; after `.refused` the connection is over.
+/// Stops where the bytes stop and goes on there: each call gets the same bytes from the head's
+/// beginning, and more. What it answers does not depend on where they were cut. After `.complete`
+/// it is ready for the next head, in a span that begins behind this one; after `.refused` the
+/// connection is over.
 ///
-/// The state is small, and the head belongs to nobody between two calls: one head serves all connections of a loop. A head
-/// that came in pieces is read a second time, once, when its end is there, so that no byte is read more than twice.
+/// The state is small, and the head belongs to nobody between two calls: one head serves all
+/// connections of a loop. A head that came in pieces is read a second time, once, when its end is
+/// there, so that no byte is read more than twice.
 public struct RequestHeadParser: Sendable {
-    /// Empty lines that are skipped before a request (RFC 9112 section 2.2); old clients send one behind a body.
+    /// Empty lines that are skipped before a request (RFC 9112 section 2.2); old clients send one
+    /// behind a body.
     public static let emptyLinesMax = 4
     /// The longest registered method has 17 letters.
     public static let methodBytesMax = 32

@@ -1,8 +1,10 @@
 import Memory
 
-/// What the fields of a request say about its host, its body and its connection, and the rules they must keep.
+/// What the fields of a request say about its host, its body and its connection, and the rules they
+/// must keep.
 ///
-/// Field by field while the head is read, so that a refusal comes as early as possible; the rest at the end.
+/// Field by field while the head is read, so that a refusal comes as early as possible; the rest at
+/// the end.
 struct RequestRules {
     /// More names than this in `Connection` are an attack on the time it takes to look for them.
     static let connectionOptionsMax = 32
@@ -122,7 +124,8 @@ enum DecimalNumber {
     }
 }
 
-/// The transfer codings of one message over all its `Transfer-Encoding` fields (RFC 9112 section 6.1).
+/// The transfer codings of one message over all its `Transfer-Encoding` fields (RFC 9112 section
+/// 6.1).
 struct CodingList {
     private(set) var isPresent = false
     private var chunkedCount = 0
@@ -132,7 +135,8 @@ struct CodingList {
     /// Nothing but one `chunked`.
     var isChunkedAlone: Bool { chunkedCount == 1 && !hasOther }
 
-    /// A well-formed list with a coding that is not served, and with `chunked`, if at all, only at its end.
+    /// A well-formed list with a coding that is not served, and with `chunked`, if at all, only at
+    /// its end.
     var isUnknown: Bool { hasOther && (chunkedCount == 0 || (chunkedCount == 1 && endsInChunked)) }
 
     /// - Returns: false when the value is no list of codings.

@@ -2,8 +2,8 @@ public import Memory
 
 /// Who sent a request, through which door, and what it is called.
 public struct RequestOrigin: ~Escapable {
-    /// The client's address as text, IPv6 without brackets; behind a trusted proxy for our own workers, the address
-    /// that proxy names.
+    /// The client's address as text, IPv6 without brackets; behind a trusted proxy for our own
+    /// workers, the address that proxy names.
     public let address: Span<UInt8>
     public let port: UInt16
     /// The client spoke TLS (or a trusted proxy says so).
@@ -12,7 +12,8 @@ public struct RequestOrigin: ~Escapable {
     /// Our own `address:port`, which stands in for `Host` where an HTTP/1.0 client sent none.
     public let authority: Span<UInt8>
     public let requestID: Span<UInt8>
-    /// The peer is one of `trusted_proxies`: what it says about its own client is kept and added to.
+    /// The peer is one of `trusted_proxies`: what it says about its own client is kept and added
+    /// to.
     public let isTrusted: Bool
 
     @_lifetime(copy address, copy authority, copy requestID)
@@ -34,8 +35,8 @@ public struct RequestOrigin: ~Escapable {
 public struct RequestForwarding: Sendable {
     /// Leading bytes of the path that a route strips; what is left gets its slash back.
     public var strippedBytes = 0
-    /// It goes to a worker of our own, which gets `proxy-peer`; programs and servers get `Forwarded` and
-    /// `X-Forwarded-*`.
+    /// It goes to a worker of our own, which gets `proxy-peer`; programs and servers get
+    /// `Forwarded` and `X-Forwarded-*`.
     public var toOwnWorker = false
     /// Leaves out fields with `_` in their name.
     public var dropsUnderscores = false
@@ -49,7 +50,8 @@ public struct RequestForwarding: Sendable {
 public struct RequestEnd: Sendable {
     /// How the body is framed on the upstream connection: not `untilClose`.
     public var framing: BodyFraming
-    /// The method means something by its body, so that an empty one gets its length said (RFC 9110 section 8.6).
+    /// The method means something by its body, so that an empty one gets its length said (RFC 9110
+    /// section 8.6).
     public var saysLength = false
     /// Passes `Expect: 100-continue` on.
     public var forwardsExpectation = false
@@ -61,10 +63,11 @@ public struct RequestEnd: Sendable {
     public init(framing: BodyFraming) { self.framing = framing }
 }
 
-/// A request's head is written in parts, because the last ones are known late: the line, `proxy-peer` with the worker's
-/// place, the fields, and the end with the body's framing.
+/// A request's head is written in parts, because the last ones are known late: the line,
+/// `proxy-peer` with the worker's place, the fields, and the end with the body's framing.
 ///
-/// Check `isOverfull` afterwards: the head is longer than the one that came by the fields this proxy adds.
+/// Check `isOverfull` afterwards: the head is longer than the one that came by the fields this
+/// proxy adds.
 extension ByteWriter {
     /// Writes the request line.
     ///
@@ -79,7 +82,8 @@ extension ByteWriter {
         write(" HTTP/1.1\r\n")
     }
 
-    /// Writes what `proxy-peer` says behind the place: `SCHEME REMOTE REMOTE_PORT SERVER_PORT PREFIX` and CRLF.
+    /// Writes what `proxy-peer` says behind the place: `SCHEME REMOTE REMOTE_PORT SERVER_PORT
+    /// PREFIX` and CRLF.
     public mutating func write(
         peerOf head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
         as forwarding: RequestForwarding

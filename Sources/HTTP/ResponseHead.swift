@@ -1,16 +1,19 @@
 public import Memory
 
-/// A response's head as ranges of the bytes it was parsed from; made once, reused for every response.
+/// A response's head as ranges of the bytes it was parsed from; made once, reused for every
+/// response.
 public struct ResponseHead: ~Copyable {
     /// From 100 to 599.
     public internal(set) var status: UInt16 = 0
     public internal(set) var reason = ByteRange.empty
     public internal(set) var version = Version.http11
-    /// How the body ends; `none` for HEAD, 1xx, 204 and 304 whatever the fields say (RFC 9112 section 6.3).
+    /// How the body ends; `none` for HEAD, 1xx, 204 and 304 whatever the fields say (RFC 9112
+    /// section 6.3).
     public internal(set) var framing = BodyFraming.none
     /// What `Content-Length` says, also where no body follows (HEAD, 304).
     public internal(set) var contentLength: UInt64?
-    /// Whether the upstream connection can be used again once the body was read to its end and nothing is left over.
+    /// Whether the upstream connection can be used again once the body was read to its end and
+    /// nothing is left over.
     public internal(set) var keepsAlive = false
     public internal(set) var fields: FieldTable
 

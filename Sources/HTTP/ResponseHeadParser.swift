@@ -11,8 +11,9 @@ public enum ResponseHeadParse: Equatable, Sendable {
 
 /// Reads one response head (RFC 9112 sections 4 and 5) as strictly as requests are read.
 ///
-/// Works as `RequestHeadParser` does. Interim responses (1xx) are heads of their own: parse again behind them. `reset` it
-/// for the response to another request, so that interim responses are counted per request.
+/// Works as `RequestHeadParser` does. Interim responses (1xx) are heads of their own: parse again
+/// behind them. `reset` it for the response to another request, so that interim responses are
+/// counted per request.
 public struct ResponseHeadParser: Sendable {
     /// Interim responses before the final one; more is an upstream that never answers.
     public static let informationalMax: UInt8 = 32
@@ -93,7 +94,8 @@ public struct ResponseHeadParser: Sendable {
         return nil
     }
 
-    /// Takes one of three digits, or what follows them: a space, or the line's end without any reason.
+    /// Takes one of three digits, or what follows them: a space, or the line's end without any
+    /// reason.
     private mutating func scanStatus(_ byte: UInt8) -> ResponseFault? {
         if position < 12 {
             guard Characters.isDigit(byte) else { return .badStatus }

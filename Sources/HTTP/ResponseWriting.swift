@@ -15,8 +15,8 @@ public struct ResponseForwarding: Sendable {
         self.clientVersion = clientVersion
     }
 
-    /// The framing that says where a response ends to a client of that version: a body of unknown length is chunked
-    /// for HTTP/1.1 and ends with the connection for HTTP/1.0.
+    /// The framing that says where a response ends to a client of that version: a body of unknown
+    /// length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
     public init(_ head: borrowing ResponseHead, clientVersion: Version, keepsAlive: Bool) {
         switch head.framing {
         case .none, .length:
@@ -78,7 +78,8 @@ extension ByteWriter {
         write("\r\n")
     }
 
-    /// Writes the head of an interim response (103 …), for HTTP/1.1 clients only (RFC 9110 section 15.2).
+    /// Writes the head of an interim response (103 …), for HTTP/1.1 clients only (RFC 9110 section
+    /// 15.2).
     public mutating func write(
         informational head: borrowing ResponseHead, from bytes: Span<UInt8>
     ) {

@@ -11,6 +11,14 @@ package enum ProcessEnd: Equatable, Sendable, CustomStringConvertible {
         self = signal != 0 ? .signalled(number: signal) : .exited(code: clinux_status_code(raw))
     }
 
+    /// As `waitpid` would store it.
+    package var raw: Int32 {
+        switch self {
+        case .exited(let code): code << 8
+        case .signalled(let number): number
+        }
+    }
+
     /// For people: `exit 1` or `signal 9 (Killed)`.
     package var description: String {
         switch self {

@@ -165,6 +165,19 @@ package enum FileSystem {
         }
     }
 
+    /// Removes a folder and all that is in it, links as links; one that is not there is no error.
+    package static func removeTree(_ path: String) throws(SystemError) {
+        guard let status = try? status(of: path) else { return }
+        guard status.isFolder, (try? target(ofLink: path)) == nil else { return try remove(path) }
+        for name in try names(in: path) { try removeTree("\(path)/\(name)") }
+        try removeFolder(path)
+    }
+
+    /// Empties an open file.
+    package static func truncate(_ number: Int32) throws(SystemError) {
+        guard ftruncate(number, 0) == 0 else { throw SystemError("ftruncate") }
+    }
+
     /// Removes an empty folder; one that is not there is no error.
     package static func removeFolder(_ path: String) throws(SystemError) {
         guard unsafe rmdir(path) == 0 || clinux_errno() == ENOENT else {

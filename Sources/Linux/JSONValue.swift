@@ -13,6 +13,11 @@ package enum JSONValue: Equatable, Sendable {
     package struct Member: Equatable, Sendable {
         package var name: String
         package var value: JSONValue
+
+        package init(name: String, value: JSONValue) {
+            self.name = name
+            self.value = value
+        }
     }
 
     /// A member of an object; nil when there is none, or this is no object.

@@ -72,6 +72,13 @@ package struct ListeningSocket: ~Copyable, Sendable {
         }
     }
 
+    /// The same of a socket that somebody else holds.
+    package static func accept(from number: Int32) throws(SystemError) -> Descriptor? {
+        let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let accepted = clinux_accept_plain(number, flags)
+        return accepted >= 0 ? Descriptor(owning: accepted) : nil
+    }
+
     /// Connects to `address`, waiting for at most the kernel's own time; for tests and for the control socket.
     package static func connect(to address: SocketAddress) throws(SystemError) -> Descriptor {
         let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)

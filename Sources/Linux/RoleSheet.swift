@@ -63,21 +63,21 @@ extension RoleSheet {
     /// The user the role is to run as; nil: as whoever started it.
     package var account: Account? {
         get {
-            guard let user = integer("user.number"), let group = integer("user.group") else {
+            guard let user = integer("user"), let group = integer("group") else {
                 return nil
             }
-            let groups = (self["user.groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
+            let groups = (self["groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
             return Account(
                 user: UInt32(user), group: UInt32(group), groups: groups,
-                name: self["user.name"] ?? "", home: self["user.home"] ?? "/")
+                name: self["user_name"] ?? "", home: self["user_home"] ?? "/")
         }
         set {
             guard let newValue else { return }
-            self["user.number"] = "\(newValue.user)"
-            self["user.group"] = "\(newValue.group)"
-            self["user.groups"] = newValue.groups.map { "\($0)" }.joined(separator: ",")
-            self["user.name"] = newValue.name
-            self["user.home"] = newValue.home
+            self["user"] = "\(newValue.user)"
+            self["group"] = "\(newValue.group)"
+            self["groups"] = newValue.groups.map { "\($0)" }.joined(separator: ",")
+            self["user_name"] = newValue.name
+            self["user_home"] = newValue.home
         }
     }
 

@@ -1,11 +1,13 @@
 import Linux
 import Signals
 
-/// One plug-in: its process, its queue and its life. The host's loop owns it; nothing here ever waits.
+/// One plug-in: its process, its queue and its life. The host's loop owns it; nothing here ever
+/// waits.
 final class Plugin {
     /// Bytes taken from the queue at once, about what a pipe holds.
     private static let outgoingBytes = 65_536
-    /// Lines it may print in a second; then its output is left in the pipe until the next one begins.
+    /// Lines it may print in a second; then its output is left in the pipe until the next one
+    /// begins.
     private static let outputLinesMax = 1000
 
     let options: PluginOptions
@@ -151,8 +153,8 @@ final class Plugin {
         }
     }
 
-    /// The lines it has printed. Past its share of a second the output is left alone, so that a plug-in that prints
-    /// without end waits, and nobody else.
+    /// The lines it has printed. Past its share of a second the output is left alone, so that a
+    /// plug-in that prints without end waits, and nobody else.
     func printed(now: UInt64, poller: borrowing Poller) -> [String] {
         let second = now / 1_000_000_000
         if second != outputSecond {

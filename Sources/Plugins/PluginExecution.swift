@@ -1,7 +1,7 @@
 package import Linux
 
-/// Becomes a plug-in's command, which the kernel kills when the host ends: what stands in front of each
-/// command as `PluginHostResources.launcher`, in a role of its own.
+/// Becomes a plug-in's command, which the kernel kills when the host ends: what stands in front of
+/// each command as `PluginHostResources.launcher`, in a role of its own.
 ///
 /// Without it a killed host would leave behind the plug-ins that do not read their input.
 /// - Parameter parent: the host's process id.

@@ -4,7 +4,8 @@ import Signals
 
 /// Runs a plug-in host until the master tells it to stop, or is gone: the role `plugins`.
 ///
-/// The caller has dropped privileges. Throws only when it cannot begin; plug-ins that fail never end it.
+/// The caller has dropped privileges. Throws only when it cannot begin; plug-ins that fail never
+/// end it.
 package func runPluginHost(_ resources: consuming PluginHostResources) throws(SystemError) {
     SignalQueue.ignore(PluginHost.pipeSignal)
     let host = try PluginHost(resources)
@@ -18,7 +19,8 @@ final class PluginHost {
     private static let terminateSignal: Int32 = 15
     /// Records taken in one turn, so that plug-ins are looked after meanwhile.
     private static let recordsPerTurn = 1024
-    /// After news the host stays awake for so many milliseconds, so that busy edges need not wake it each turn.
+    /// After news the host stays awake for so many milliseconds, so that busy edges need not wake
+    /// it each turn.
     private static let awakeMilliseconds: Int32 = 2
     /// The longest sleep: a writer that was killed at the wrong moment wakes nobody.
     private static let sleepMilliseconds: Int32 = 30_000
@@ -87,7 +89,8 @@ final class PluginHost {
         tell(["event": "stopped"])
     }
 
-    /// Sleeps until something happens: not at all when more is there, briefly after news, else with the flag set.
+    /// Sleeps until something happens: not at all when more is there, briefly after news, else with
+    /// the flag set.
     private func wait(after taken: Int, isBusy: inout Bool, now: UInt64) throws(SystemError) {
         var milliseconds = min(millisecondsToDeadline(now: now), Self.sleepMilliseconds)
         var sleeps = false
@@ -162,7 +165,8 @@ final class PluginHost {
         plugin.dropReport.note(count, reason)
     }
 
-    /// Raises `plugin_dropped` or `plugin_failed` to the plug-ins that want it, and writes it to the log.
+    /// Raises `plugin_dropped` or `plugin_failed` to the plug-ins that want it, and writes it to
+    /// the log.
     private func report(
         _ signal: Signal, _ plugin: Plugin, _ said: (count: UInt64, reason: String)
     ) {

@@ -24,7 +24,8 @@ package struct PluginHostResources: ~Copyable {
     package var runtime: String
     /// `NAME=value` entries for plug-ins.
     package var environment: [String]
-    /// Words in front of each command: a guard that ends the plug-in when this host is killed; empty for none.
+    /// Words in front of each command: a guard that ends the plug-in when this host is killed;
+    /// empty for none.
     package var launcher: [String]
     package var times = PluginTimes()
 

@@ -1,4 +1,5 @@
-/// The life of one plug-in process as a plain value: when to start it, start it again, mute it, end it.
+/// The life of one plug-in process as a plain value: when to start it, start it again, mute it, end
+/// it.
 ///
 /// Times are monotonic nanoseconds. What it says is done by the host.
 struct PluginLife: Equatable {

@@ -1,8 +1,10 @@
 import Signals
 
-/// The lines that wait for one plug-in: bounded, in order, with gaps that its sequence numbers show.
+/// The lines that wait for one plug-in: bounded, in order, with gaps that its sequence numbers
+/// show.
 struct PluginQueue {
-    /// Bytes that may wait for one plug-in, whatever `queue.length` is: lines are about 1 KiB, and 14 at most.
+    /// Bytes that may wait for one plug-in, whatever `queue.length` is: lines are about 1 KiB, and
+    /// 14 at most.
     static let bytesMax = 16 << 20
 
     /// A line without its beginning, which carries the sequence number.
@@ -36,7 +38,8 @@ struct PluginQueue {
     /// True when one more line would cost one.
     var isFull: Bool { count >= length || bytes >= Self.bytesMax }
 
-    /// Adds a line; when there is no room one is lost, by the plug-in's choice the newest or the oldest.
+    /// Adds a line; when there is no room one is lost, by the plug-in's choice the newest or the
+    /// oldest.
     mutating func add(_ signal: Signal, _ body: [UInt8]) {
         if isFull {
             guard whenFull == .oldest, count > 0 else { return lose(1) }
@@ -64,7 +67,8 @@ struct PluginQueue {
         }
     }
 
-    /// Appends the oldest line with its sequence number, which counts lost ones too; false when there is none.
+    /// Appends the oldest line with its sequence number, which counts lost ones too; false when
+    /// there is none.
     mutating func next(into target: inout [UInt8]) -> Bool {
         guard !isEmpty else { return false }
         let line = lines[first]
@@ -86,8 +90,8 @@ struct PluginQueue {
         }
     }
 
-    /// Begins with 1 again, for a process that was started anew. Gaps in front of what waits are forgotten with
-    /// the old numbers; `plugin_started` says how much was lost.
+    /// Begins with 1 again, for a process that was started anew. Gaps in front of what waits are
+    /// forgotten with the old numbers; `plugin_started` says how much was lost.
     mutating func restart() {
         seq = 0
         lostAtEnd = 0

@@ -2,7 +2,8 @@ import Configuration
 
 /// What header names and values a configuration may set or remove.
 enum FieldRule {
-    /// Fields that frame messages or belong to one connection (RFC 9110, section 7.6.1): ours alone.
+    /// Fields that frame messages or belong to one connection (RFC 9110, section 7.6.1): ours
+    /// alone.
     private static let framing: Set<String> = [
         "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
         "transfer-encoding", "upgrade", "proxy-peer",

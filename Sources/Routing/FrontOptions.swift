@@ -1,6 +1,7 @@
 package import Configuration
 
-/// What the master and the edges have to agree on: listeners, how many edges, shared capacities, drain.
+/// What the master and the edges have to agree on: listeners, how many edges, shared capacities,
+/// drain.
 public struct FrontOptions: Sendable, Equatable {
     public struct Listener: Sendable, Equatable {
         public var url: ListenURL
@@ -32,7 +33,9 @@ public struct FrontOptions: Sendable, Equatable {
 
     /// The port that a redirect to https names, nil when no listener speaks https.
     public var redirectPort: UInt16? { listeners.first { $0.url.scheme == .https }?.url.port }
+}
 
+extension FrontOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         listeners = configuration.names("listen[]").map { number in
@@ -52,8 +55,11 @@ public struct FrontOptions: Sendable, Equatable {
 }
 
 extension FrontOptions {
-    /// Most edges there can be: the edge slots of a generation in shared memory.
-    package static let edgesMax = 64
+    /// Most edges there can be: shared memory has 64 edge slots, and a reload needs those of two
+    /// generations.
+    package static let edgesMax = 32
+    /// Most edges that `auto` takes, so that four generations fit into the slots.
+    package static let automaticEdgesMax = 16
     /// Most listeners: each costs every edge a socket. A file has a handful.
     package static let listenersMax = 64
 

@@ -4,7 +4,8 @@ package import Configuration
 public struct HostPattern: Hashable, Sendable {
     /// Lower case, without `*.`.
     public let name: String
-    /// True for `*.example.com`, which matches `a.example.com` and neither `example.com` nor `b.a.example.com`.
+    /// True for `*.example.com`, which matches `a.example.com` and neither `example.com` nor
+    /// `b.a.example.com`.
     public let isWildcard: Bool
 
     package init(_ text: String) throws(Complaint) {

@@ -93,16 +93,16 @@ extension RouteOptions {
         _ configuration: Configuration, _ routes: [String], _ services: [String]
     ) -> [Diagnostic] {
         if routes.isEmpty, services.count <= 1 { return [] }
-        let reached = Set(
-            routes.flatMap { route in
-                configuration.entries(to, route).filter { $0.value > 0 }.map(\.name)
-            })
         // A route that could not be read may be the one that reaches it.
-        let faulty = configuration.writtenNames(below: ["routes"]).contains { route in
-            configuration.writtenNames(below: ["routes", route, "to"]).isEmpty
-                && configuration.isWritten("routes", route, "to")
+        let isReadable = configuration.writtenNames(below: ["routes"]).allSatisfy { route in
+            ["redirect", "respond"].contains { configuration.isWritten("routes", route, $0) }
+                || !configuration.entries(to, route).isEmpty
         }
-        if faulty { return [] }
+        guard isReadable else { return [] }
+        let named = routes.flatMap { configuration.entries(to, $0).map(\.name) }
+        let reached = named.map { name in
+            services.contains(name) ? name : nearestName(to: name, among: services)
+        }
         return services.filter { !reached.contains($0) }.map { name in
             configuration.finding(
                 "services", name, severity: .warning,

@@ -39,7 +39,9 @@ public struct RouteOptions: Sendable, Equatable {
     public var allow: [CIDR]
     /// Never these peers.
     public var deny: [CIDR]
+}
 
+extension RouteOptions {
     /// Reads every route; without any, the one service gets everything.
     package static func all(_ configuration: EffectiveConfiguration) -> [RouteOptions] {
         let routes = configuration.names("routes[]").map { RouteOptions(configuration, route: $0) }

@@ -1,16 +1,18 @@
 package import Configuration
 
 extension ServiceOptions {
-    /// What the keys of services cannot say each on its own, and the capacities they have to fit into.
+    /// What the keys of services cannot say each on its own, and the capacities they have to fit
+    /// into.
     package static func check(_ configuration: Configuration) -> [Diagnostic] {
         let names = configuration.names("services.*")
         return names.flatMap { name in
             checkBalance(configuration, name) + checkUpstreams(configuration, name)
-                + checkPool(configuration, name)
+                + checkPool(configuration, name) + checkDemo(configuration, name)
         } + checkCapacities(configuration, names)
     }
 
-    /// Requests that can be at a service's workers or upstreams at once, as far as it could be read.
+    /// Requests that can be at a service's workers or upstreams at once, as far as it could be
+    /// read.
     package static func capacity(of name: String, _ configuration: Configuration) -> Int {
         let upstreams = configuration.names("services.*.upstreams[]", name).count
         let pool =
@@ -84,6 +86,18 @@ extension ServiceOptions {
         ]
     }
 
+    /// Our own workers have a busy byte for each place, and no more than that.
+    private static func checkDemo(_ configuration: Configuration, _ name: String) -> [Diagnostic] {
+        guard configuration.has("services", name, "demo"),
+            let concurrency = configuration.value(concurrency, name), concurrency > placesMax
+        else { return [] }
+        return [
+            configuration.finding(
+                value: "services", name, "concurrency",
+                message: "a demo worker gets at most \(placesMax) requests at once")
+        ]
+    }
+
     private static func checkCapacities(
         _ configuration: Configuration, _ names: [String]
     ) -> [Diagnostic] {
@@ -103,7 +117,8 @@ extension ServiceOptions {
                 configuration.finding(
                     "services",
                     message:
-                        "\(endpoints) workers and upstreams do not fit into limits.endpoints: \(most)"
+                        "\(endpoints) workers and upstreams do not fit into "
+                        + "limits.endpoints: \(most)"
                 ))
         }
         return found

@@ -110,7 +110,9 @@ public struct ServiceOptions: Sendable, Equatable {
 
     /// How many endpoints the service has at first.
     public var endpointCount: Int { kind == .upstreams ? upstreams.count : workers }
+}
 
+extension ServiceOptions {
     /// Reads every service, in the order of the file.
     package static func all(_ configuration: EffectiveConfiguration) -> [ServiceOptions] {
         configuration.names("services.*").map { ServiceOptions(configuration, service: $0) }

@@ -2,10 +2,14 @@ package import Configuration
 
 // The keys of `services.*` that edges and the master have to agree on.
 extension ServiceOptions {
-    /// Most workers of a service. Each is a process; some hundreds are far beyond any machine's cores.
+    /// Most workers of a service. Each is a process; some hundreds are far beyond any machine's
+    /// cores.
     package static let workersMax = 1024
     /// Most places of a worker that are leases, one word each.
     package static let placesMax = 64
+    /// Most requests at once for a program of its own kind; beyond `placesMax` they are counted,
+    /// not leased.
+    package static let concurrencyMax = 65_535
     /// Most words of a command line.
     package static let wordsMax = 1024
     private static let ownWorkers = ["app", "command", "demo"]
@@ -26,8 +30,9 @@ extension ServiceOptions {
         "services.*.threads", .integer(1...placesMax), default: "1", with: ["app"],
         "threads of each worker; it gets as many requests at once", example: "2")
     static let concurrency = Setting(
-        "services.*.concurrency", .integer(1...placesMax), default: "1",
-        with: ["command", "demo"], "requests a worker gets at once", example: "16")
+        "services.*.concurrency", .integer(1...concurrencyMax), default: "1",
+        with: ["command", "demo"], "requests a worker gets at once; for demo at most 64",
+        example: "16")
     static let keepAlive = Setting(
         "services.*.keep_alive", .boolean, default: "false", with: ["command"],
         "use a connection to the program again for the next request", example: "true")
@@ -70,7 +75,8 @@ extension ServiceOptions {
         "from the end of the request to the first byte of its answer; then 504", example: "30s")
     static let request = Setting(
         "services.*.timeout.request", .duration(), default: "5m",
-        "from the choice of the worker to the end of its answer; then 504, and the worker is replaced",
+        "from the choice of the worker to the end of its answer; then 504, and the worker "
+            + "is replaced",
         example: "1m")
     static let start = Setting(
         "services.*.timeout.start", .duration(), default: "30s",

@@ -2,10 +2,11 @@ import Memory
 
 /// The lines of the access log that are not written yet: whole lines, in order, bounded.
 ///
-/// The caller writes `bytesToWrite` to the log's descriptor when `isDue` says so (asked once a turn) and
-/// tells what came of it. A descriptor that blocks or fails (a slow pipe, a full disk) is left alone for
-/// a while; when the buffer has filled up, the newest lines are lost and counted. Nothing here ever makes
-/// a request wait, and a write that stopped within a line is always carried on from there.
+/// The caller writes `bytesToWrite` to the log's descriptor when `isDue` says so (asked once a
+/// turn) and tells what came of it. A descriptor that blocks or fails (a slow pipe, a full disk) is
+/// left alone for a while; when the buffer has filled up, the newest lines are lost and counted.
+/// Nothing here ever makes a request wait, and a write that stopped within a line is always carried
+/// on from there.
 public struct AccessLogBuffer: ~Copyable {
     /// From this many bytes on they are written without waiting for more.
     public static let flushBytes = 65_536
@@ -15,7 +16,8 @@ public struct AccessLogBuffer: ~Copyable {
     private static let lineBytesMax = RequestLine.lineBytesMax
     /// Room for lines while a pipe is slow, beyond what is flushed.
     private static let capacity = 4 * flushBytes + lineBytesMax
-    /// How long a descriptor that blocks is left alone, in nanoseconds: long enough to cost nothing.
+    /// How long a descriptor that blocks is left alone, in nanoseconds: long enough to cost
+    /// nothing.
     private static let blockedNanoseconds: UInt64 = 20_000_000
     /// How long one that fails is left alone.
     private static let failedNanoseconds: UInt64 = 1_000_000_000
@@ -68,7 +70,8 @@ public struct AccessLogBuffer: ~Copyable {
             || now &- oldestAt >= Self.flushNanoseconds
     }
 
-    /// When `isDue` becomes true without another line, for the loop's timer; nil when nothing waits.
+    /// When `isDue` becomes true without another line, for the loop's timer; nil when nothing
+    /// waits.
     public var dueAt: UInt64? {
         isEmpty ? nil : max(oldestAt + Self.flushNanoseconds, pausedUntil)
     }
@@ -97,8 +100,9 @@ public struct AccessLogBuffer: ~Copyable {
         pausedUntil = now + Self.failedNanoseconds
     }
 
-    /// Tells that the descriptor is another one now (USR1). What was written of a line stays with the
-    /// old one, and the rest of that line is lost, so that the new one begins with a whole line.
+    /// Tells that the descriptor is another one now (USR1). What was written of a line stays with
+    /// the old one, and the rest of that line is lost, so that the new one begins with a whole
+    /// line.
     public mutating func reopened() {
         pausedUntil = 0
         guard sent > 0, memory.bytes[sent - 1] != 0x0A else { return }
@@ -109,8 +113,8 @@ public struct AccessLogBuffer: ~Copyable {
         pausedUntil = 0
     }
 
-    /// How many lines were lost since the last report; 0 when there is nothing to say, or it was said
-    /// within the last minute.
+    /// How many lines were lost since the last report; 0 when there is nothing to say, or it was
+    /// said within the last minute.
     public mutating func lossToReport(now: UInt64) -> UInt64 {
         guard lostUnreported > 0 else { return 0 }
         if let reportedAt, now &- reportedAt < Self.reportNanoseconds { return 0 }

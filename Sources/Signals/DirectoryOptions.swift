@@ -8,7 +8,9 @@ public struct DirectoryOptions: Sendable, Equatable {
     public var state: String
     /// Bodies that do not stay in memory.
     public var spool: String
+}
 
+extension DirectoryOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         runtime = configuration.value(Self.runtime)!

@@ -8,7 +8,8 @@ public struct EventFilterError: Error, Equatable, Sendable, CustomStringConverti
     public var description: String { "column \(column): \(message)" }
 }
 
-/// A plug-in's `filter:`, an expression over the data of a signal: `status >= 500 and service == "web"`.
+/// A plug-in's `filter:`, an expression over the data of a signal: `status >= 500 and service ==
+/// "web"`.
 ///
 ///     expression  = term { "or" term }          also "||"
 ///     term        = factor { "and" factor }     also "&&"
@@ -17,9 +18,10 @@ public struct EventFilterError: Error, Equatable, Sendable, CustomStringConverti
 ///     operand     = number | "string" | 'string' | true | false | null | name { "." name }
 ///                 | "(" expression ")"
 ///
-/// A name is a key of the data, `tls.version` one within an object; a key that is absent is null. Values of
-/// different kinds are unequal, and neither is less. An operand alone holds when it is true. Expressions are
-/// compiled once, bounded in size and depth, and evaluated without being able to fail.
+/// A name is a key of the data, `tls.version` one within an object; a key that is absent is null.
+/// Values of different kinds are unequal, and neither is less. An operand alone holds when it is
+/// true. Expressions are compiled once, bounded in size and depth, and evaluated without being able
+/// to fail.
 public struct EventFilter: Sendable {
     /// The longest expression in bytes: what people write in one line.
     public static let sourceBytesMax = 1024
@@ -29,7 +31,7 @@ public struct EventFilter: Sendable {
     /// A compiled expression.
     indirect enum Node: Equatable, Sendable {
         case value(Value)
-        case name([String])
+        case name([[UInt8]])
         case comparison(Comparison, Node, Node)
         case and(Node, Node)
         case or(Node, Node)

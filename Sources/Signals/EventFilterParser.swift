@@ -80,7 +80,7 @@ struct EventFilterParser {
                 throw failure("no signal carries \(path.joined(separator: "."))")
             }
             try advance()
-            return .name(path)
+            return .name(path.map { Array($0.utf8) })
         case .open:
             try enter()
             defer { depth -= 1 }

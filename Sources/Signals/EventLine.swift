@@ -22,14 +22,15 @@ public enum EventLevel: UInt8, Comparable, CaseIterable, Sendable {
     }
 }
 
-/// Builds the lines of the error log: `{"time":…,"level":"info","event":"ready",…}`, or for a terminal
-/// `2026-11-22T08:00:01.237Z info ready pid=812`.
+/// Builds the lines of the error log: `{"time":…,"level":"info","event":"ready",…}`, or for a
+/// terminal `2026-11-22T08:00:01.237Z info ready pid=812`.
 ///
-/// One value makes one line after the other in the same memory: `begin`, any `add`, `end`, then `bytes`.
-/// Whatever is added, the result is one whole line: text is escaped, and cut where the line would become
-/// longer than `bytesMax`; a field for which no room is left is left out.
+/// One value makes one line after the other in the same memory: `begin`, any `add`, `end`, then
+/// `bytes`. Whatever is added, the result is one whole line: text is escaped, and cut where the
+/// line would become longer than `bytesMax`; a field for which no room is left is left out.
 public struct EventLine: ~Copyable {
-    /// The longest line in bytes: a line of 16 KiB that a child printed fits, with what stands around it.
+    /// The longest line in bytes: a line of 16 KiB that a child printed fits, with what stands
+    /// around it.
     public static let bytesMax = 20_480
     /// Kept free for the end of the line.
     private static let endBytes = 4
@@ -158,7 +159,8 @@ public struct EventLine: ~Copyable {
         if format == .json { memory.writer.write(0x22) }
     }
 
-    /// Makes a whole line of what a child printed, with where it comes from (`web/3`, `plugin/tap`).
+    /// Makes a whole line of what a child printed, with where it comes from (`web/3`,
+    /// `plugin/tap`).
     public mutating func output(
         of source: Span<UInt8>, _ text: Span<UInt8>, wall: UInt64
     ) {

@@ -1,5 +1,5 @@
-/// Why the proxy did not pass on an answer: the words of RFC 9209 section 2.3, and what follows from
-/// each (contract section 4).
+/// Why the proxy did not pass on an answer: the words of RFC 9209 section 2.3, and what follows
+/// from each (contract section 4).
 public enum Failure: UInt8, CaseIterable, Sendable {
     /// The endpoint refused the connection.
     case connectionRefused = 1
@@ -68,9 +68,9 @@ public enum Failure: UInt8, CaseIterable, Sendable {
         }
     }
 
-    /// The status the client gets; for `httpRequestError` the most general one, as the rule that was
-    /// broken may ask for 408, 413, 414, 431, 501 or 505, and for `httpResponseIncomplete` the one
-    /// that would be sent if the head had not gone out already.
+    /// The status the client gets; for `httpRequestError` the most general one, as the rule that
+    /// was broken may ask for 408, 413, 414, 431, 501 or 505, and for `httpResponseIncomplete` the
+    /// one that would be sent if the head had not gone out already.
     public var status: UInt16 {
         switch self {
         case .connectionRefused, .connectionTerminated, .httpProtocolError,

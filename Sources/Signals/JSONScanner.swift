@@ -1,7 +1,7 @@
 /// Finds one value in a JSON object without building the rest.
 ///
-/// Made for the lines of this module; anything else gives null or a value, and never traps: the fuzz test
-/// drives it with damaged lines.
+/// Made for the lines of this module; anything else gives null or a value, and never traps: the
+/// fuzz test drives it with damaged lines.
 struct JSONScanner: ~Escapable {
     /// Objects and lists within each other: our own data has two levels.
     private static let depthMax = 16
@@ -16,7 +16,7 @@ struct JSONScanner: ~Escapable {
 
     /// The value at a path of keys, null when there is none.
     @_lifetime(self: copy self)
-    mutating func value(at path: [String]) -> EventFilter.Value {
+    mutating func value(at path: [[UInt8]]) -> EventFilter.Value {
         for key in path {
             guard enterValue(of: key) else { return .null }
         }
@@ -42,16 +42,26 @@ struct JSONScanner: ~Escapable {
 
     /// Steps into the object at hand, to the value of `key`.
     @_lifetime(self: copy self)
-    private mutating func enterValue(of key: String) -> Bool {
+    private mutating func enterValue(of key: [UInt8]) -> Bool {
         guard take(0x7B), !take(0x7D) else { return false }
         repeat {
             skipBlanks()
-            guard let name = string(), take(0x3A) else { return false }
+            let start = position + 1
+            guard skipString() else { return false }
+            // Our keys need no escapes.
+            let isFound = isText(key, at: start, count: position - 1 - start)
+            guard take(0x3A) else { return false }
             skipBlanks()
-            if name.elementsEqual(key.utf8) { return true }
+            if isFound { return true }
             guard skipValue(depth: 0) else { return false }
         } while take(0x2C)
         return false
+    }
+
+    private func isText(_ text: [UInt8], at start: Int, count: Int) -> Bool {
+        guard count == text.count else { return false }
+        for index in 0..<count where bytes[start + index] != text[index] { return false }
+        return true
     }
 
     @_lifetime(self: copy self)
@@ -83,7 +93,7 @@ struct JSONScanner: ~Escapable {
     private mutating func skipValue(depth: Int) -> Bool {
         guard depth < Self.depthMax, let first = next else { return false }
         switch first {
-        case 0x22: return string() != nil
+        case 0x22: return skipString()
         case 0x7B, 0x5B:
             position += 1
             let close: UInt8 = first + 2
@@ -91,7 +101,7 @@ struct JSONScanner: ~Escapable {
             repeat {
                 skipBlanks()
                 if first == 0x7B {
-                    guard string() != nil, take(0x3A) else { return false }
+                    guard skipString(), take(0x3A) else { return false }
                     skipBlanks()
                 }
                 guard skipValue(depth: depth + 1) else { return false }
@@ -102,6 +112,18 @@ struct JSONScanner: ~Escapable {
             skipScalar()
             return position > start
         }
+    }
+
+    /// Steps over the string at hand; false when there is none, or it does not end.
+    @_lifetime(self: copy self)
+    private mutating func skipString() -> Bool {
+        guard next == 0x22 else { return false }
+        position += 1
+        while let byte = next {
+            position += byte == 0x5C ? 2 : 1
+            if byte == 0x22 { return true }
+        }
+        return false
     }
 
     /// The string at hand without its escapes; nil when there is none, or it does not end.

@@ -30,7 +30,9 @@ public struct LogOptions: Sendable, Equatable {
     public var error: Destination
     /// The least severe that is written.
     public var level: Level
+}
 
+extension LogOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         access = configuration.value(Self.accessPath).map(Destination.init)

@@ -15,11 +15,13 @@ public struct RequestNames: Sendable {
 }
 
 extension SignalWriter {
-    /// Raises what a killed edge left unraised: for each request that had started `request_finished` with outcome
-    /// `proxy_error` and `request_tearing_down`, each exactly once, into the dead edge's own ring.
+    /// Raises what a killed edge left unraised: for each request that had started
+    /// `request_finished` with outcome `proxy_error` and `request_tearing_down`, each exactly once,
+    /// into the dead edge's own ring.
     ///
-    /// To be called by the master when the edge has been waited for and before its slot gets a successor, on a writer made
-    /// for the dead edge's ring after its death. A request whose `request_started` never came out raises nothing.
+    /// To be called by the master when the edge has been waited for and before its slot gets a
+    /// successor, on a writer made for the dead edge's ring after its death. A request whose
+    /// `request_started` never came out raises nothing.
     /// - Parameters:
     ///   - requests: what `Table.recover` found.
     ///   - wall: Unix nanoseconds.

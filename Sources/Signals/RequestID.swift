@@ -2,8 +2,8 @@ public import Memory
 
 /// Names one request everywhere: in `X-Request-Id`, the access log, signals and error pages.
 ///
-/// A ULID: 48 bits of Unix milliseconds, then 80 random bits, written as 26 characters of Crockford's
-/// base 32, so that ids sort by time as text.
+/// A ULID: 48 bits of Unix milliseconds, then 80 random bits, written as 26 characters of
+/// Crockford's base 32, so that ids sort by time as text.
 public struct RequestID: Equatable, Hashable, Sendable {
     /// The milliseconds and the upper 16 random bits.
     public let high: UInt64
@@ -42,18 +42,16 @@ public struct RequestID: Equatable, Hashable, Sendable {
     /// Writes the 26 characters.
     public func write(to writer: inout ByteWriter) {
         let alphabet = Self.alphabet.bytes
-        // 128 bits are 25 groups of five from the right, and one of three.
-        writer.write(alphabet[Int(high >> 61)])
-        var shift = 120
-        while shift >= 0 {
-            let group =
-                shift >= 64
-                ? high >> UInt64(shift - 64)
-                : shift > 59
-                    ? high << UInt64(64 - shift) | low >> UInt64(shift) : low >> UInt64(shift)
-            writer.write(alphabet[Int(group & 31)])
-            shift -= 5
+        var text = InlineArray<26, UInt8>(repeating: 0)
+        // Five bits a character from the right: twelve of `low`, one of both, twelve of `high`, and
+        // three bits for the first.
+        for step in 0..<12 {
+            text[25 - step] = alphabet[Int(low >> UInt64(5 * step) & 31)]
+            text[12 - step] = alphabet[Int(high >> UInt64(5 * step + 1) & 31)]
         }
+        text[13] = alphabet[Int((low >> 60 | high << 4) & 31)]
+        text[0] = alphabet[Int(high >> 61)]
+        writer.write(text.span)
     }
 
     /// Crockford's digits: no I, L, O and U.

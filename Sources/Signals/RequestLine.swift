@@ -158,8 +158,9 @@ public struct RequestLine: Sendable {
         facts.tls.writeJSON(sni: text.sni, to: &writer)
     }
 
-    /// Writes `REMOTE - - [TIME] "METHOD TARGET PROTOCOL" STATUS BYTES "REFERER" "USER AGENT" DURATION
-    /// ENDPOINT ID`; `-` for what is not known, `"-"` for a request line that could not be read.
+    /// Writes `REMOTE - - [TIME] "METHOD TARGET PROTOCOL" STATUS BYTES "REFERER" "USER AGENT"
+    /// DURATION ENDPOINT ID`; `-` for what is not known, `"-"` for a request line that could not be
+    /// read.
     private mutating func writeCombined(
         _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
         to writer: inout ByteWriter

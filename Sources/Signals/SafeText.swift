@@ -1,11 +1,13 @@
 public import Memory
 
-/// Text that came from outside, written so that it can neither end the line nor speak to a terminal.
+/// Text that came from outside, written so that it can neither end the line nor speak to a
+/// terminal.
 extension ByteWriter {
     /// Writes `"text"` as a JSON string.
     ///
-    /// Valid UTF-8 stays as it is. Quotes, backslashes, controls (C0, DEL and C1) are escaped, each byte
-    /// that is no UTF-8 becomes `\ufffd`. The result is valid JSON and one line, whatever came in.
+    /// Valid UTF-8 stays as it is. Quotes, backslashes, controls (C0, DEL and C1) are escaped, each
+    /// byte that is no UTF-8 becomes `\ufffd`. The result is valid JSON and one line, whatever came
+    /// in.
     /// - Parameter limit: bytes of `text` that are used at most; a character is never cut in two.
     public mutating func writeJSON(_ text: Span<UInt8>, cutAt limit: Int = .max) {
         let text = text.cut(at: limit)
@@ -113,16 +115,22 @@ private func hexDigit(_ value: UInt8, ten: UInt8) -> UInt8 {
 }
 
 extension Span<UInt8> {
-    /// True when every byte is printable ASCII other than the quote and the backslash: nothing to escape.
+    /// True when every byte is printable ASCII other than the quote and the backslash: nothing to
+    /// escape.
     ///
-    /// Without an early exit, so that the compiler takes 16 bytes a step.
+    /// A plain `while` without an early exit: of this the compiler makes steps of 32 bytes, of
+    /// `for index in indices` it does not (seen in the assembly of Swift 6.3).
     var isPlain: Bool {
         var odd: UInt8 = 0
-        for index in indices {
+        let end = count
+        var index = 0
+        while index < end {
             let byte = self[index]
-            odd |= byte &- 0x20 >= 0x5F ? 1 : 0
-            odd |= byte == 0x22 ? 1 : 0
-            odd |= byte == 0x5C ? 1 : 0
+            let control: UInt8 = byte &- 0x20 >= 0x5F ? 1 : 0
+            let quote: UInt8 = byte == 0x22 ? 1 : 0
+            let backslash: UInt8 = byte == 0x5C ? 1 : 0
+            odd |= control | quote | backslash
+            index &+= 1
         }
         return odd == 0
     }

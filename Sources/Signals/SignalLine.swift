@@ -2,7 +2,8 @@ public import Memory
 
 /// Turns records of a ring into plug-in lines (contract section 6), one after the other.
 public struct SignalLine: Sendable {
-    /// The longest line in bytes: every byte of the record's texts escaped, and 2 KiB for keys and numbers.
+    /// The longest line in bytes: every byte of the record's texts escaped, and 2 KiB for keys and
+    /// numbers.
     public static let bytesMax = ByteWriter.escapedBytesMax * SignalRecord.bytesMax + 2048
 
     private var request = RequestLine()
@@ -17,8 +18,8 @@ public struct SignalLine: Sendable {
         public let data: ByteRange
     }
 
-    /// Writes `,"time":…,"id":…,"sender":…,"data":{…}}` and a line feed: what follows the sequence number,
-    /// which differs from plug-in to plug-in.
+    /// Writes `,"time":…,"id":…,"sender":…,"data":{…}}` and a line feed: what follows the sequence
+    /// number, which differs from plug-in to plug-in.
     ///
     /// - Parameter slot: a record, maybe followed by bytes that do not count.
     /// - Returns: which signal it is; nil, and nothing written, when the bytes are no record.
@@ -52,7 +53,8 @@ public struct SignalLine: Sendable {
         writer.write("\",\"seq\":")
     }
 
-    /// As `write`, for the signals that a plug-in host raises itself: `plugin_dropped` and `plugin_failed`.
+    /// As `write`, for the signals that a plug-in host raises itself: `plugin_dropped` and
+    /// `plugin_failed`.
     package mutating func writePlugin(
         _ signal: Signal, named name: String, count: UInt64, reason: String, wall: UInt64,
         to writer: inout ByteWriter

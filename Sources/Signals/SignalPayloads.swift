@@ -1,7 +1,7 @@
 import Memory
 
-/// What each signal carries in its record: the numbers and texts, in this order, on the writing and on the
-/// reading side. Text limits keep every record below `SignalRecord.bytesMax`.
+/// What each signal carries in its record: the numbers and texts, in this order, on the writing and
+/// on the reading side. Text limits keep every record below `SignalRecord.bytesMax`.
 enum RecordLimit {
     /// Service, listener and plug-in names.
     static let sender = 128

@@ -1,6 +1,7 @@
 import Memory
 
-/// One signal as it lies in a ring: a head of four words, then numbers, then texts, all little-endian.
+/// One signal as it lies in a ring: a head of four words, then numbers, then texts, all
+/// little-endian.
 ///
 ///     0  signal (1 byte), layout (1), numbers (1), texts (1), four zeros
 ///     8  when it was raised, Unix nanoseconds
@@ -8,13 +9,13 @@ import Memory
 ///    32  the numbers, eight bytes each
 ///     …  the texts: two bytes of length each, then the bytes
 ///
-/// A view of bytes that somebody else holds, checked once when it is made. Which numbers and texts a signal
-/// carries stands beside the functions that write it, in `SignalPayloads.swift`.
+/// A view of bytes that somebody else holds, checked once when it is made. Which numbers and texts
+/// a signal carries stands beside the functions that write it, in `SignalPayloads.swift`.
 struct SignalRecord: ~Escapable {
     /// The layout of this page; another number is refused.
     static let layout: UInt8 = 1
-    /// The size of a record in bytes at most; `SignalRings.payloadMax` is a little more. Texts are cut so that
-    /// each signal stays below.
+    /// The size of a record in bytes at most; `SignalRings.payloadMax` is a little more. Texts are
+    /// cut so that each signal stays below.
     static let bytesMax = 2000
     static let headBytes = 32
     static let textsMax = 8
@@ -28,7 +29,8 @@ struct SignalRecord: ~Escapable {
     private let textCount: Int
     private var ranges = InlineArray<8, ByteRange>(repeating: .empty)
 
-    /// Takes `bytes` as a record; nil when they are none. They may be longer, as slots of a ring are.
+    /// Takes `bytes` as a record; nil when they are none. They may be longer, as slots of a ring
+    /// are.
     @_lifetime(copy slot)
     init?(_ slot: Span<UInt8>) {
         guard slot.count >= Self.headBytes, let signal = Signal(rawValue: slot[0]),

@@ -1,10 +1,12 @@
 public import Board
 import Memory
 
-/// Raises signals: writes records into one ring, and nothing at all for a signal that nobody listens to.
+/// Raises signals: writes records into one ring, and nothing at all for a signal that nobody
+/// listens to.
 ///
-/// One for each edge, into its own ring, and one for the master. No system call, no allocation, no lock. The loop calls
-/// `takeSleepers` once a turn and writes the eventfds of the plug-in hosts it returns.
+/// One for each edge, into its own ring, and one for the master. No system call, no allocation, no
+/// lock. The loop calls `takeSleepers` once a turn and writes the eventfds of the plug-in hosts it
+/// returns.
 public struct SignalWriter: ~Copyable {
     private let rings: SignalRings
     private var ring: RingWriter
@@ -24,8 +26,8 @@ public struct SignalWriter: ~Copyable {
 
     @usableFromInline var listened: UInt64 { rings.listened }
 
-    /// The plug-in hosts that sleep although something was raised since the last call: bit I is reader I, whose
-    /// eventfd the caller writes now.
+    /// The plug-in hosts that sleep although something was raised since the last call: bit I is
+    /// reader I, whose eventfd the caller writes now.
     public mutating func takeSleepers(_ readers: SleepingReaders) -> UInt64 {
         guard hasWritten else { return 0 }
         hasWritten = false
@@ -39,7 +41,8 @@ public struct SignalWriter: ~Copyable {
     /// - Parameters:
     ///   - service: the service's index in the table.
     ///   - now: monotonic nanoseconds; the wall-clock time is that of `facts`.
-    /// - Returns: the request's entry, for `finish`; nil when the ledger is full: answer 503, nothing was raised.
+    /// - Returns: the request's entry, for `finish`; nil when the ledger is full: answer 503,
+    ///   nothing was raised.
     public mutating func start(
         _ facts: RequestFacts, _ text: RequestText, service: Int, now: UInt64,
         in ledger: inout RequestLedger
@@ -60,10 +63,11 @@ public struct SignalWriter: ~Copyable {
         return entry
     }
 
-    /// Raises `request_finished`, exactly once for each entry, and `request_tearing_down`, and clears the entry.
+    /// Raises `request_finished`, exactly once for each entry, and `request_tearing_down`, and
+    /// clears the entry.
     ///
-    /// The entry says before each record where it is going to stand, so that the master can tell what a killed
-    /// edge has raised (`raiseMissing`).
+    /// The entry says before each record where it is going to stand, so that the master can tell
+    /// what a killed edge has raised (`raiseMissing`).
     /// - Parameter wall: Unix nanoseconds.
     public mutating func finish(
         _ entry: Int, _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
@@ -252,7 +256,8 @@ public struct SignalWriter: ~Copyable {
         publish(position, writer)
     }
 
-    /// A record that did not fit would be a fault of the limits in `SignalPayloads.swift`; tests hold them.
+    /// A record that did not fit would be a fault of the limits in `SignalPayloads.swift`; tests
+    /// hold them.
     private mutating func publish(_ position: UInt64, _ writer: borrowing ByteWriter) {
         precondition(!writer.isOverfull)
         ring.publish(position, count: writer.count)

@@ -1,9 +1,10 @@
 import Memory
 
-/// What was agreed on in a TLS handshake, as small values; the name the client asked for lies in the
-/// text beside them.
+/// What was agreed on in a TLS handshake, as small values; the name the client asked for lies in
+/// the text beside them.
 public struct TLSFacts: Equatable, Sendable {
-    /// The protocol's version on the wire: 0x0303 is TLS 1.2, 0x0304 TLS 1.3; 0 when there was none.
+    /// The protocol's version on the wire: 0x0303 is TLS 1.2, 0x0304 TLS 1.3; 0 when there was
+    /// none.
     public var version: UInt16
     /// The cipher suite's IANA number.
     public var cipher: UInt16
@@ -38,7 +39,7 @@ public struct TLSFacts: Equatable, Sendable {
     /// True for a plain connection.
     @inlinable public var isNone: Bool { version == 0 }
 
-    /// `{"version":…,"cipher":…,"group":…,"resumed":…,"sni":…,"alpn":…}`, or null without TLS.
+    /// The object of version, cipher, group, resumed, sni and alpn, or null without TLS.
     func writeJSON(sni: Span<UInt8>, to writer: inout ByteWriter) {
         guard !isNone else { return writer.write("null") }
         writer.write("{\"version\":\"")

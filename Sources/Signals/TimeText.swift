@@ -1,6 +1,7 @@
 public import Memory
 
-/// Writes wall-clock time in UTC, and keeps the text of the last second, as lines come many a second.
+/// Writes wall-clock time in UTC, and keeps the text of the last second, as lines come many a
+/// second.
 ///
 /// No time zone, no libc: the civil date comes from the day's number (Howard Hinnant's
 /// `civil_from_days`). Good from 1970 to 9999.

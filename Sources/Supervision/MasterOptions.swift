@@ -11,7 +11,9 @@ public struct MasterOptions: Sendable, Equatable {
     public var directories: DirectoryOptions
     /// The path of the control socket.
     public var adminSocket: String
+}
 
+extension MasterOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         front = FrontOptions(configuration)

@@ -27,7 +27,9 @@ public struct PoolOptions: Sendable, Equatable {
     /// Nil: that of the proxy.
     public var user: String?
     public var group: String?
+}
 
+extension PoolOptions {
     /// Reads every service that has workers of its own, in the order of the file.
     package static func all(_ configuration: EffectiveConfiguration) -> [PoolOptions] {
         configuration.names("services.*").compactMap { PoolOptions(configuration, service: $0) }

@@ -21,6 +21,14 @@ public final class TLSClientContext {
     let handle = ContextHandle(isServer: false)
     let scratch = WriteScratch()
 
+    /// The machine's trust store, read once a process and shared: it is more than a hundred roots.
+    private nonisolated(unsafe) static let systemStore: OpaquePointer = {
+        guard let store = unsafe X509_STORE_new() else { preconditionFailure("no memory") }
+        unsafe _ = X509_STORE_set_default_paths(store)
+        ERR_clear_error()
+        return unsafe store
+    }()
+
     /// - Parameter applicationProtocols: offered by ALPN, best first; empty offers none.
     /// - Throws: where the authorities are no certificates.
     package init(
@@ -39,7 +47,7 @@ public final class TLSClientContext {
         switch trust {
         case .system:
             unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
-            unsafe _ = SSL_CTX_set_default_verify_paths(context)
+            unsafe SSL_CTX_set1_cert_store(context, TLSClientContext.systemStore)
         case .authorities(let pem, let label):
             unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
             do throws(CertificateProblem) {

@@ -45,7 +45,7 @@ package struct TLSContextError: Error, Equatable, Sendable, CustomStringConverti
 public final class TLSContext {
     private let sets: [ContextHandle]
     private let names: ServerNames
-    private let ticketKeys: (() -> TicketKeySet)?
+    private let ticketKeys: (() -> TicketKeys)?
     private let applicationProtocols: [UInt8]
     private let scratch = WriteScratch()
 
@@ -66,7 +66,7 @@ public final class TLSContext {
     /// - Throws: for the first certificate that cannot serve.
     package init(
         certificates: [TLSCertificate], settings: TLSServerSettings,
-        ticketKeys: (() -> TicketKeySet)? = nil
+        ticketKeys: (() -> TicketKeys)? = nil
     ) throws(TLSContextError) {
         let plan = try CertificatePlan(certificates)
         var sets: [ContextHandle] = []
@@ -115,7 +115,7 @@ public final class TLSContext {
         return unsafe sets[index].pointer
     }
 
-    fileprivate var currentKeys: TicketKeySet? { ticketKeys?() }
+    fileprivate var currentKeys: TicketKeys? { ticketKeys?() }
 
     /// Our first protocol that the client lists too, as a place in our own list (RFC 7301 section
     /// 3.2).

@@ -20,7 +20,9 @@ public struct TLSOptions: Sendable, Equatable {
     /// Nil: what the profile says.
     public var minimum: TLSVersion?
     public var givesSessionTickets: Bool
+}
 
+extension TLSOptions {
     /// Reads the effective configuration.
     package init(_ configuration: EffectiveConfiguration) {
         certificates = configuration.names("tls.certificates[]").map { number in

@@ -118,21 +118,8 @@ package struct TLSServerSettings: Sendable {
 extension TLSServerSettings {
     /// As `tls:` says it.
     package init(_ options: TLSOptions) {
-        let profile: TLSProfile =
-            switch options.profile {
-            case .modern: .modern
-            case .intermediate: .intermediate
-            case .old: .old
-            }
-        let minimum: TLSVersion? =
-            switch options.minimum {
-            case nil: nil
-            case .tls10: .tls10
-            case .tls11: .tls11
-            case .tls12: .tls12
-            case .tls13: .tls13
-            }
         self.init(
-            profile: profile, minimum: minimum, sessionTickets: options.givesSessionTickets)
+            profile: options.profile, minimum: options.minimum,
+            sessionTickets: options.givesSessionTickets)
     }
 }

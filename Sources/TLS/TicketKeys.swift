@@ -41,7 +41,7 @@ public struct TicketKey: Sendable {
 /// New tickets are sealed with `current`. All three open tickets: `previous` until its tickets are
 /// over, `next` because another edge may have seen the rotation a moment earlier. A ticket that was
 /// not sealed with `current` is renewed.
-public struct TicketKeySet: Sendable {
+public struct TicketKeys: Sendable {
     public var previous: TicketKey
     public var current: TicketKey
     public var next: TicketKey

@@ -1,18 +1,78 @@
 import ArgumentParser
+import Certificates
 import Configuration
+import Linux
+import Routing
+import Signals
+import Supervision
+import TLS
 
-/// Becomes the master of a checked configuration, and returns the exit code once everything has ended.
+/// Becomes the master of a checked configuration, and returns the exit code once everything has
+/// ended.
 ///
-/// - Parameter reload: reads and checks the same configuration anew, for HUP.
+/// - Parameters:
+///   - isApp: the command line was `--app`.
+///   - reload: reads and checks the same configuration anew, for HUP.
 func runMaster(
-    _ loaded: LoadedConfiguration, reload: @escaping @Sendable () -> LoadedConfiguration
+    _ loaded: LoadedConfiguration, isApp: Bool, reload: @escaping () -> LoadedConfiguration
 ) -> ExitCode {
-    Output.error("proxy: this build has no master yet; -t and -T check and print \(loaded.file)\n")
-    return .failure
+    var first: LoadedConfiguration? = loaded
+    let code = Master.run(
+        Master.Manner(isApp: isApp, version: proxyVersion) {
+            let loaded = first ?? reload()
+            first = nil
+            return reading(of: loaded)
+        })
+    return ExitCode(code)
 }
 
-/// Runs a child of the master; `arguments` begin with `--role`.
-func runRole(_ arguments: [String]) -> ExitCode {
-    Output.error("proxy: this build has no role \(arguments.dropFirst().first ?? "")\n")
-    return .failure
+/// What the master obeys: the configuration, and the files that only it may read.
+private func reading(of loaded: LoadedConfiguration) -> Result<MasterReading, MasterFailure> {
+    guard let effective = loaded.effective else {
+        let count = loaded.diagnostics.errorCount
+        return .failure(
+            MasterFailure(
+                .configuration, count == 1 ? "1 error" : "\(count) errors",
+                diagnostics: loaded.diagnostics))
+    }
+    do throws(MasterFailure) {
+        return .success(
+            MasterReading(
+                configuration: effective, certificates: try certificates(for: effective),
+                folder: loaded.folder, warnings: loaded.diagnostics, notices: loaded.notices))
+    } catch {
+        return .failure(error)
+    }
+}
+
+/// The certificates of the https listeners, as edges take them; empty without any such listener.
+private func certificates(
+    for configuration: EffectiveConfiguration
+) throws(MasterFailure) -> [UInt8] {
+    let needed = FrontOptions(configuration).listeners.contains { $0.url.scheme == .https }
+    guard needed else { return [] }
+    let options = TLSOptions(configuration)
+    var found: [TLSCertificate] = []
+    for one in options.certificates {
+        do throws(SystemError) {
+            found.append(
+                TLSCertificate(
+                    certificate: try FileSystem.read(one.certificate),
+                    key: try FileSystem.read(one.key), names: one.names,
+                    isDefault: one.isDefault, label: one.certificate))
+        } catch {
+            throw MasterFailure(error, while: "cannot read \(one.certificate) or its key")
+        }
+    }
+    if options.usesDevelopmentCA {
+        let folder = "\(DirectoryOptions(configuration).state)/ca"
+        do throws(DevelopmentAuthority.Failure) {
+            let outcome = try DevelopmentAuthority(folder: folder).prepare(
+                now: Int64(Linux.Clock.wall / 1_000_000_000))
+            found.append(outcome.certificate)
+        } catch {
+            throw MasterFailure(.failed, "\(error)")
+        }
+    }
+    return CertificateBundle(certificates: found).encoded()
 }

@@ -140,6 +140,7 @@ def test_exc_info_after_the_first_byte_cuts_the_answer(worker):
 @pytest.mark.parametrize("page, kind, message", [
     ("/raise", "RuntimeError", "it broke; ünd 100%"),
     ("/raise-after-start", "RuntimeError", "after start_response"),
+    ("/two-lengths", "ValueError", "Content-Length stands twice"),
     ("/twice", "AssertionError", "start_response was called twice without exc_info"),
     ("/no-start", "AssertionError", "the app did not call start_response"),
     ("/none", "TypeError", "'NoneType' object is not iterable"),
@@ -157,7 +158,7 @@ def test_an_app_that_raises_gets_500_and_the_worker_lives(worker, page, kind, me
     found = exception(answer)
     assert found[:2] == [kind, message]
     assert found[2].startswith("Traceback (most recent call last):\n")
-    assert "proxyapp" not in found[2] or kind in ("AssertionError", "TypeError")
+    assert "proxyapp" not in found[2] or kind in ("AssertionError", "TypeError", "ValueError")
     assert edge.get().text == "hello"
     worker.expect_busy([])
     log = worker.read_output("\n".join(found[2].splitlines()[-1:]).encode())
@@ -235,7 +236,7 @@ def test_an_endless_iterator_ends_with_its_content_length(worker):
     assert worker.get("/endless?10").text == "x" * 10
 
 
-@pytest.mark.parametrize("kind", ["file", "bytes"])
+@pytest.mark.parametrize("kind", ["file", "named", "gzip", "bytes"])
 @pytest.mark.parametrize("size, more, length", [
     (300000, "", 300000), (300000, "&skip=100000", 200000), (1000, "&says=10", 10), (0, "", 0),
     (10, "&skip=20", 0)])
@@ -244,7 +245,7 @@ def test_file_wrapper(worker, kind, size, more, length):
     skip = int(more.partition("skip=")[2] or 0)
     expected = bytes(number % 251 for number in range(size))[skip:skip + length]
     assert answer.body == expected and answer.complete
-    if kind == "file":
+    if kind in ("file", "named"):
         assert answer.field("content-length") == str(length)
 
 

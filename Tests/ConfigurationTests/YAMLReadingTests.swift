@@ -64,7 +64,8 @@ import Testing
         ("port: 1\n\twait: 1s\n", "f:2:1: error: a tab; YAML is indented with spaces only"),
         (
             "port: 1\nwords: [a\n",
-            "f:2:10: error: not YAML: did not find expected ',' or ']' while parsing a flow sequence from line 2"
+            "f:2:10: error: not YAML: did not find expected ',' or ']' while parsing a "
+                + "flow sequence from line 2"
         ),
         ("port: @x\n", "f:1:7: error: not YAML: a value begins with @; write it in quotes"),
         (
@@ -89,7 +90,8 @@ import Testing
         ("port: 1\nfile: \"a\u{1}b\"\n", "f:2:9: error: a control character, 1"),
         (
             "port: ${PORT}\n",
-            "f:1:7: error: port: the environment variable PORT is not set; set it, or write ${PORT:-default}"
+            "f:1:7: error: port: the environment variable PORT is not set; set it, or "
+                + "write ${PORT:-default}"
         ),
         (
             "port: 1\nfile: ${\n",
@@ -97,7 +99,8 @@ import Testing
         ),
         (
             "port: 1\nfile: ${1X}\n",
-            "f:2:7: error: file: \"${1X}\": ${1X} names no environment variable; write ${NAME} or ${NAME:-default}, and $${ for a literal ${"
+            "f:2:7: error: file: \"${1X}\": ${1X} names no environment variable; write "
+                + "${NAME} or ${NAME:-default}, and $${ for a literal ${"
         ),
     ])
     func `each fault is one line with its place and its cure`(yaml: String, expected: String) {
@@ -143,7 +146,7 @@ import Testing
         yaml += "? *a40\n: x\n"
         #expect(
             Sample.read(yaml).findings == [
-                "f:3:11: error: aliases are refused; write the value out in each place"
+                "f:3:10: error: aliases are refused; write the value out in each place"
             ])
     }
 

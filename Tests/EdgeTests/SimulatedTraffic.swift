@@ -39,6 +39,8 @@ func body(_ request: Int, _ count: Int) -> [UInt8] { (0..<count).map { pattern(r
 /// A plain reader of messages for the far ends, apart from the product's parsers on purpose.
 struct MessageReader {
     var bytes: [UInt8] = []
+    /// Bytes that have to be there before it is worth looking again.
+    private var wanted = 0
 
     struct Message {
         var start: String
@@ -56,6 +58,8 @@ struct MessageReader {
 
     /// - Parameter isAnswerToHead: no body follows, whatever the fields say.
     mutating func next(isAnswerToHead: Bool = false) -> Result {
+        guard bytes.count >= wanted else { return .incomplete }
+        wanted = 0
         guard let end = find("\r\n\r\n", from: 0) else { return .incomplete }
         let lines = String(decoding: bytes[..<end], as: UTF8.self).components("\r\n")
         var fields: [String: String] = [:]
@@ -73,7 +77,10 @@ struct MessageReader {
             return .message(message)
         }
         if let length = fields["content-length"].flatMap({ Int($0) }) {
-            guard bytes.count - rest >= length else { return .incomplete }
+            guard bytes.count - rest >= length else {
+                wanted = rest + length
+                return .incomplete
+            }
             message.body = Array(bytes[rest..<rest + length])
             bytes.removeFirst(rest + length)
             return .message(message)
@@ -90,7 +97,10 @@ struct MessageReader {
             guard let line = find("\r\n", from: rest) else { return .incomplete }
             guard let size = Int(String(decoding: bytes[rest..<line], as: UTF8.self), radix: 16)
             else { return .bad("chunk size") }
-            guard bytes.count >= line + 2 + size + 2 else { return .incomplete }
+            guard bytes.count >= line + 2 + size + 2 else {
+                wanted = line + 2 + size + 2
+                return .incomplete
+            }
             message.body += bytes[line + 2..<line + 2 + size]
             guard bytes[line + 2 + size] == 13, bytes[line + 3 + size] == 10 else {
                 return .bad("chunk end")
@@ -164,10 +174,9 @@ final class SimulatedServer: FarEnd {
 
     /// The start line of a request that is answered before its body has come.
     private func hastyRequest() -> MessageReader.Message? {
-        let text = String(decoding: reader.bytes, as: UTF8.self)
-        guard text.contains("/hasty/"), let line = text.components("\r\n").first,
-            text.components("\r\n").count > 2
-        else { return nil }
+        guard let end = reader.bytes.prefix(80).firstIndex(of: 13) else { return nil }
+        let line = String(decoding: reader.bytes[..<end], as: UTF8.self)
+        guard line.split(separator: "/").contains("hasty") else { return nil }
         return MessageReader.Message(start: line, fields: [:], body: [])
     }
 

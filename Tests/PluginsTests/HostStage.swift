@@ -1,19 +1,24 @@
 import Board
 import Foundation
 import Memory
+import Synchronization
 import Testing
 
 @testable import Linux
 @testable import Plugins
 @testable import Signals
 
-/// A plug-in host in a thread of the test, with rings of its own and a folder for what its plug-ins write.
+/// A plug-in host in a thread of the test, with rings of its own and a folder for what its plug-ins
+/// write.
 final class HostStage {
     let folder: String
     let rings: SignalRings
     let readers: SleepingReaders
     private let wake: Int32
-    private let control: MessageSocket
+    private var control: MessageSocket?
+    private let ended = DispatchSemaphore(value: 0)
+    /// The thread's folder below `/proc`.
+    private let place = Place()
     private var writer: SignalWriter
     private var raised = 0
     private var received: [JSONValue] = []
@@ -21,7 +26,7 @@ final class HostStage {
     /// - Parameter records: in each ring.
     init(
         _ plugins: [PluginOptions], records: Int = 4096, edges: Int = 2,
-        times: PluginTimes = PluginTimes()
+        times: PluginTimes = PluginTimes(), launcher: [String] = []
     ) throws {
         folder = NSTemporaryDirectory() + "plugins-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -36,19 +41,25 @@ final class HostStage {
         let wake = try EventCounter.make()
         self.wake = try wake.duplicate().release()
         let pair = try MessageSocket.Pair()
-        var ends: (Int32, Int32) = (-1, -1)
-        let (one, other) = pair.release()
-            ends = (dup(one.number), dup(other.number))
-        }
-        control = MessageSocket(owning: Descriptor(owning: ends.0))
+        let (own, hosts) = pair.release()
+        control = MessageSocket(owning: Descriptor(owning: own))
         var resources = PluginHostResources(
-            control: MessageSocket(owning: Descriptor(owning: ends.1)), rings: rings.rings,
+            control: MessageSocket(owning: Descriptor(owning: hosts)), rings: rings.rings,
             readers: readers.readers, reader: 5, wake: wake,
             errors: try FileSystem.openLog(folder + "/error.json"), plugins: plugins,
             folder: folder, runtime: "/run/test")
         resources.times = times
+        resources.launcher = launcher
         let box = Box(resources)
-        let thread = Thread { box.run() }
+        let ended = ended
+        let place = place
+        let thread = Thread {
+            place.withLock {
+                $0 = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")
+            }
+            box.run()
+            ended.signal()
+        }
         thread.start()
     }
 
@@ -73,19 +84,38 @@ final class HostStage {
         }
     }
 
+    private final class Place: Sendable {
+        private let path = Mutex<String?>(nil)
+
+        func withLock(_ body: (inout sending String?) -> Void) {
+            path.withLock { body(&$0) }
+        }
+
+        var value: String? { path.withLock { $0 } }
+    }
+
+    /// How often the host's thread has gone to sleep.
+    func sleeps() throws -> Int {
+        let path = try #require(place.value)
+        let text = try String(contentsOfFile: "/proc/\(path)/status", encoding: .utf8)
+        let line = try #require(
+            text.split(separator: "\n").first { $0.hasPrefix("voluntary_ctxt_switches:") })
+        return try #require(Int(line.split(separator: "\t")[1]))
+    }
+
     // MARK: the master's side
 
     func send(_ command: String, descriptors: [Int32] = []) throws {
         let packet: JSONValue = ["command": .string(command)]
-        #expect(try control.send(packet.bytes, descriptors: descriptors) == .sent)
+        #expect(try control?.send(packet.bytes, descriptors: descriptors) == .sent)
     }
 
     /// Waits for a packet with this event; others are dropped.
     func receive(_ event: String, seconds: Double = 20) throws -> JSONValue {
         let end = Date(timeIntervalSinceNow: seconds)
         while Date() < end {
-            guard control.waitReadable(milliseconds: 200) else { continue }
-            switch try control.receive() {
+            guard control?.waitReadable(milliseconds: 200) == true else { continue }
+            switch try control?.receive() ?? .closed {
             case .packet(let bytes, _):
                 if let packet = JSONValue(parsing: bytes), packet["event"]?.text == event {
                     return packet
@@ -125,6 +155,13 @@ final class HostStage {
     func stop() throws {
         try send("stop")
         _ = try receive("stopped")
+        #expect(ended.wait(timeout: .now() + 20) == .success)
+    }
+
+    /// Dies as a master does, and waits until the host is done.
+    func dieAsMaster() {
+        control = nil
+        #expect(ended.wait(timeout: .now() + 20) == .success)
     }
 
     // MARK: an edge's side
@@ -186,7 +223,8 @@ final class HostStage {
         return try lines(name)
     }
 
-    /// True when no process is left that runs in this stage's folder; one that was killed may need a moment.
+    /// True when no process is left that runs in this stage's folder; one that was killed may need
+    /// a moment.
     func hasNoLeftovers() -> Bool {
         for _ in 0..<1000 {
             if !hasProcesses() { return true }

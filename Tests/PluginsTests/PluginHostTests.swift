@@ -45,6 +45,24 @@ import Testing
         #expect(stage.hasNoLeftovers())
     }
 
+    @Test func `an idle host sleeps, and news wake it`() throws {
+        let stage = try HostStage([Sample.recorder()], times: Self.quick)
+        _ = try stage.receive("ready")
+        stage.raise(5)
+        try stage.wait("tap") { $0["delivered"]?.whole == 6 }
+        // Until it stands still; then not one turn is made.
+        var before = -1
+        for _ in 0..<200 where try stage.sleeps() != before {
+            before = try stage.sleeps()
+            usleep(50_000)
+        }
+        usleep(300_000)
+        #expect(try stage.sleeps() == before)
+        stage.raise(5)
+        Self.check(try stage.lines("tap.json", atLeast: 11), count: 10)
+        try stage.stop()
+    }
+
     @Test func `environment and folder are those of the contract`() throws {
         let script = "echo \"$PROXY_PLUGIN $PROXY_RUNTIME $(pwd)\" > env; exec cat > /dev/null"
         let stage = try HostStage([Sample.shell("env-1", script)], times: Self.quick)
@@ -99,7 +117,8 @@ import Testing
         _ = try stage.receive("ready")
         for life in 0..<3 {
             var tries = 0
-            // What was in the pipe of a process that ended is lost; so more is raised until it has its lines.
+            // What was in the pipe of a process that ended is lost; so more is raised until it has
+            // its lines.
             while try stage.lines("life-\(life).json").count < 3, tries < 400 {
                 stage.raise(1)
                 usleep(10_000)
@@ -142,7 +161,8 @@ import Testing
         try stage.stop()
     }
 
-    /// A ring of 16 records, far more raised than it holds: the last number says how many there were in all.
+    /// A ring of 16 records, far more raised than it holds: the last number says how many there
+    /// were in all.
     @Test func `what a ring lost is a gap in seq, to the last record`() throws {
         let stage = try HostStage([Sample.recorder()], records: 16, times: Self.quick)
         _ = try stage.receive("ready")
@@ -199,6 +219,56 @@ import Testing
         stage.raise(1)
         try stage.stop()
         #expect(stage.hasNoLeftovers())
+    }
+
+    @Test func `when the master dies the host and its plug-ins end`() throws {
+        let stage = try HostStage(
+            [Sample.recorder(), Sample.shell("deaf", "trap '' TERM; while :; do sleep 1; done")],
+            times: Self.quick)
+        _ = try stage.receive("ready")
+        stage.raise(3)
+        _ = try stage.lines("tap.json", atLeast: 4)
+        stage.dieAsMaster()
+        #expect(stage.hasNoLeftovers())
+    }
+
+    @Test func `a guard in front of the command changes nothing`() throws {
+        let stage = try HostStage(
+            [Sample.recorder(), Sample.plugin("missing", ["/no/such/program"])],
+            times: Self.quick, launcher: [try Self.helper().path, "plugin", "\(getpid())"])
+        _ = try stage.receive("ready")
+        stage.raise(3)
+        let lines = try stage.lines("tap.json", atLeast: 4)
+        #expect(lines.compactMap { $0["seq"] as? Int }.prefix(4) == [0, 1, 2, 3])
+        try stage.wait("missing") { $0["state"]?.text == "muted" }
+        try stage.stop()
+        let said = try stage.lines("error.json").compactMap { $0["text"] as? String }
+        #expect(said.contains("cannot start /no/such/program: execve: No such file or directory"))
+    }
+
+    @Test func `a plug-in behind the guard ends when its host is killed`() throws {
+        let host = Process()
+        host.executableURL = URL(filePath: "/bin/sh")
+        let script = "\"$0\" plugin $$ sleep 1000 & echo $!; wait"
+        host.arguments = ["-c", script, try Self.helper().path]
+        let output = Pipe()
+        host.standardOutput = output
+        try host.run()
+        let text = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        let plugin = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        let isSleeping: () -> Bool = {
+            let words = FileManager.default.contents(atPath: "/proc/\(plugin)/cmdline") ?? Data()
+            return words.starts(with: Data("sleep".utf8))
+        }
+        _ = try wait { isSleeping() ? true : nil }
+        kill(host.processIdentifier, SIGKILL)
+        host.waitUntilExit()
+        _ = try wait { isSleeping() ? nil : true }
+    }
+
+    private static func helper() throws -> URL {
+        try #require(Bundle.main.executableURL)
+            .deletingLastPathComponent().appending(path: "SignalsHelper")
     }
 
     @Test func `an unmuted plug-in runs again`() throws {

@@ -69,7 +69,8 @@ import Testing
         #expect(queue.dropped == 24)
     }
 
-    /// Order, and exactly one of delivered, waiting and lost, for any mixture; numbers equal what was raised.
+    /// Order, and exactly one of delivered, waiting and lost, for any mixture; numbers equal what
+    /// was raised.
     private static func violations(seed: UInt64, losesSilently: Bool = false) throws -> Int {
         var random = Seeded(state: seed)
         var queue = PluginQueue(

@@ -4,7 +4,8 @@ import Linux
 import Memory
 import Signals
 
-/// Prints nanoseconds of CPU for each thing that the data path does with this room, the best of several runs.
+/// Prints nanoseconds of CPU for each thing that the data path does with this room, the best of
+/// several runs.
 func bench() {
     let sample = BenchRequest()
     var scratch = ByteScratch(capacity: 1 << 20)
@@ -22,9 +23,8 @@ func bench() {
     var buffer = AccessLogBuffer(format: .json)
     measure("access line into its buffer, taken at 64 KiB") { _ in
         buffer.add(sample.facts, sample.result, sample.text, now: 1)
-        guard buffer.isDue(now: 1) else { return }
         let count = buffer.bytesToWrite.count
-        buffer.wrote(count, now: 1)
+        if buffer.isDue(now: 1) { buffer.wrote(count, now: 1) }
     }
     var ids = RequestIDGenerator(seed: (1, 2))
     measure("request id, made and written") { step in
@@ -100,11 +100,18 @@ private func measure(_ name: String, _ body: (Int) -> Void) {
     let calls = 200_000
     var best = UInt64.max
     for _ in 0..<7 {
-        let start = Clock.monotonic
+        let start = processorTime
         for step in 0..<calls { body(step) }
-        best = min(best, Clock.monotonic - start)
+        best = min(best, processorTime - start)
     }
     print("\(name): \(best / UInt64(calls)) ns")
+}
+
+/// Nanoseconds of CPU that this thread has used, so that a busy machine matters little.
+private var processorTime: UInt64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
 /// A request as a browser sends it.

@@ -5,8 +5,9 @@ import Memory
 import Signals
 
 #if CRASH_STEPS
-    /// An edge raises the signals of three requests and is killed in front of every change it makes to shared memory;
-    /// the master then raises what is missing. Every request that had started has finished and is torn down, once.
+    /// An edge raises the signals of three requests and is killed in front of every change it makes
+    /// to shared memory; the master then raises what is missing. Every request that had started has
+    /// finished and is torn down, once.
     func crashScenario(isBroken: Bool) {
         var steps = 0
         var violations: [String] = []
@@ -29,7 +30,8 @@ import Signals
         for violation in violations { print(violation) }
     }
 
-    /// Forks, runs `body` in the child and waits; false when it was killed. The helper has one thread.
+    /// Forks, runs `body` in the child and waits; false when it was killed. The helper has one
+    /// thread.
     private func inChild(_ body: () -> Void) -> Bool {
         let pid = cfork_fork()
         precondition(pid >= 0)
@@ -77,7 +79,8 @@ import Signals
             } catch { preconditionFailure("\(error)") }
         }
 
-        /// What the edge does: two requests that overlap, one of them with an exception, and a third.
+        /// What the edge does: two requests that overlap, one of them with an exception, and a
+        /// third.
         func serve() {
             var ledger = RequestLedger(table, edge: edge)
             var writer = SignalWriter(rings, ring: edge.slot)

@@ -10,7 +10,9 @@ case "crash": crashScenario(isBroken: arguments.count > 1)
 case "bench": bench()
 case "plugin":
     guard arguments.count > 2, let parent = Int32(arguments[1]) else { fatalError("no command") }
-    print("cannot start \(arguments[2]): \(becomePlugin(Array(arguments[2...]), parent: parent))")
+    let failure = becomePlugin(Array(arguments[2...]), parent: parent)
+    let text = "cannot start \(arguments[2]): \(failure)\n"
+    _ = Descriptor.writeNow(text.utf8.span, to: 2)
     ProcessTraits.exitNow(127)
 default: fatalError("usage: SignalsHelper crash [broken] | bench | plugin PARENT COMMAND…")
 }

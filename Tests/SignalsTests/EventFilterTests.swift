@@ -1,3 +1,4 @@
+import Configuration
 import Testing
 
 @testable import Signals
@@ -28,7 +29,7 @@ import Testing
         // A name below one that is no object is unknown as such, so it is asked for past the check.
         if source == "method.x == null" {
             var scanner = JSONScanner(Array(Self.data.utf8).span)
-            #expect(scanner.value(at: ["method", "x"]) == .null)
+            #expect(scanner.value(at: [Array("method".utf8), Array("x".utf8)]) == .null)
         } else {
             let filter = try EventFilter(source)
             #expect(filter.accepts(Array(Self.data.utf8).span) == expected)
@@ -59,6 +60,14 @@ import Testing
         }
     }
 
+    @Test func `the configuration names what is wrong with a filter`() {
+        let type = SettingType<String>.eventFilter
+        #expect(throws: Complaint(#""status = 5": column 8: = is not a comparison; use =="#)) {
+            try type.parse("status = 5")
+        }
+        #expect(throws: Never.self) { try type.parse("status == 5") }
+    }
+
     @Test func `size and depth are bounded`() throws {
         let deep = String(repeating: "(", count: 33) + "status" + String(repeating: ")", count: 33)
         #expect(throws: EventFilterError(column: 33, message: "more than 32 levels")) {
@@ -74,7 +83,8 @@ import Testing
         }
     }
 
-    /// Pieces put together at random: compiled, or an error within the source; then run on damaged data.
+    /// Pieces put together at random: compiled, or an error within the source; then run on damaged
+    /// data.
     @Test func `random expressions and damaged data never trap`() {
         var random = Seeded(state: 3)
         let pieces = [
@@ -110,6 +120,6 @@ import Testing
     @Test func `data nested without end gives null`() {
         let deep = Array((#"{"a":"# + String(repeating: "[", count: 100_000)).utf8)
         var scanner = JSONScanner(deep.span)
-        #expect(scanner.value(at: ["b"]) == .null)
+        #expect(scanner.value(at: [Array("b".utf8)]) == .null)
     }
 }

@@ -28,7 +28,7 @@ enum Fixtures {
     static func context(
         _ certificates: [TLSCertificate] = [certificate()],
         _ settings: TLSServerSettings = TLSServerSettings(),
-        keys: (() -> TicketKeySet)? = nil
+        keys: (() -> TicketKeys)? = nil
     ) -> TLSContext {
         try! TLSContext(certificates: certificates, settings: settings, ticketKeys: keys)
     }

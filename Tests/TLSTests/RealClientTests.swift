@@ -4,7 +4,7 @@ import Testing
 
 /// The same claims, made by `openssl s_client`, `curl` and Python.
 @Suite(.serialized) struct RealClientTests {
-    let keys = TicketKeySet(
+    let keys = TicketKeys(
         previous: TicketKey.random()!, current: TicketKey.random()!, next: TicketKey.random()!)
 
     func context(_ settings: TLSServerSettings = TLSServerSettings()) -> TLSContext {

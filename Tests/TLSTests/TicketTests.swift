@@ -4,12 +4,12 @@ import Testing
 @testable import TLS
 
 @Suite struct TicketTests {
-    let first = TicketKeySet(
+    let first = TicketKeys(
         previous: TicketKey.random()!, current: TicketKey.random()!, next: TicketKey.random()!)
 
     /// The keys after one rotation.
-    func rotated(_ keys: TicketKeySet) -> TicketKeySet {
-        TicketKeySet(previous: keys.current, current: keys.next, next: TicketKey.random()!)
+    func rotated(_ keys: TicketKeys) -> TicketKeys {
+        TicketKeys(previous: keys.current, current: keys.next, next: TicketKey.random()!)
     }
 
     /// One connection; true when it took an earlier session up.
@@ -23,7 +23,7 @@ import Testing
         return isResumed
     }
 
-    func context(_ keys: TicketKeySet, tickets: Bool = true) -> TLSContext {
+    func context(_ keys: TicketKeys, tickets: Bool = true) -> TLSContext {
         Fixtures.context(
             [Fixtures.certificate(), Fixtures.certificate(Fixtures.leaf(["a.test"]))],
             TLSServerSettings(sessionTickets: tickets), keys: { keys })
@@ -111,7 +111,7 @@ import Testing
 
     @Test func `keys come as bytes: next, current, previous`() {
         let bytes = (0..<240).map { UInt8($0) }
-        let keys = TicketKeySet(bytes: bytes.span)
+        let keys = TicketKeys(bytes: bytes.span)
         #expect(keys.next.words[0] == 0x0706_0504_0302_0100)
         #expect(keys.next.words[9] == 0x4f4e_4d4c_4b4a_4948)
         #expect(keys.current.words[0] == 0x5756_5554_5352_5150)

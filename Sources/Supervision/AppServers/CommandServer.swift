@@ -81,6 +81,8 @@ final class CommandServer: AppServer {
         role.set("service", pool.name)
         role.set("worker", worker.key.slot)
         role.set("folder", pool.plan.folder)
+        // Its socket is for it and the edges' group, which the folder hands on.
+        if way == .socket, pool.plan.account != pool.site.edgeAccount { role.set("umask", "007") }
         let arguments = words.map { JSONValue.string(filled($0, for: worker)) }
         role.set("arguments", String(decoding: JSONValue.array(arguments).bytes, as: UTF8.self))
         role.give(control.theirs.number, as: "control")

@@ -27,7 +27,7 @@ final class DemoServer: AppServer {
         role.set("service", pool.name)
         role.set("worker", worker.key.slot)
         role.set("incarnation", worker.key.incarnation)
-        role.set("places", placesMax)
+        role.set("concurrency", min(pool.plan.capacity, placesMax))
         role.set("busy_offset", BusyBytes.offset(worker: worker.room))
         role.give(control.theirs.number, as: "control")
         role.give(listener.number, as: "listener")
@@ -48,13 +48,21 @@ final class DemoServer: AppServer {
 
 extension Pool {
     /// Listens to a worker of ours: its channel and what it prints.
+    ///
+    /// - Parameter identified: called when the worker names its process before anybody else has.
     func attach(
-        _ worker: Worker, control: OpenFile, output: OpenFile
+        _ worker: Worker, control: OpenFile, output: OpenFile,
+        identified: @escaping (Int32) -> Void = { _ in }
     ) throws(SystemError) {
         worker.channel = try Channel(
             control, on: site.loop,
-            received: { [unowned self, unowned worker] message in self.hear(message, from: worker) }
-        )
+            received: { [unowned self, unowned worker] message in
+                if worker.pid == 0, let pid = message["pid"]?.whole.flatMap({ Int32(exactly: $0) })
+                {
+                    identified(pid)
+                }
+                self.hear(message, from: worker)
+            })
         worker.output = try OutputReader(output, on: site.loop) {
             [unowned self, unowned worker] text in
             self.site.log.output(of: "\(self.name)/\(worker.key.slot)", text)

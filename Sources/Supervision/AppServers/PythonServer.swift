@@ -1,7 +1,7 @@
 internal import Board
 internal import Linux
-internal import Signals
 internal import Routing
+internal import Signals
 
 /// Workers of a Python app: a zygote imports it once and forks them on our word.
 ///
@@ -57,7 +57,6 @@ final class PythonServer: AppServer {
             self.candidate = nil
         }
         do throws(SystemError) {
-            let interpreter = Interpreter.find(pool.plan.python, folder: pool.plan.folder)
             let zygote = try Zygote(
                 interpreter: interpreter, host: site.hostFolder, environment: environment,
                 on: site, source: pool.name,
@@ -67,8 +66,7 @@ final class PythonServer: AppServer {
             candidate = zygote
             zygote.channel?.send(order)
         } catch {
-            let program = Interpreter.find(pool.plan.python, folder: pool.plan.folder)
-            fail("cannot start \(program): \(error)", traceback: "")
+            fail("cannot start \(interpreter): \(error)", traceback: "")
         }
     }
 
@@ -82,6 +80,9 @@ final class PythonServer: AppServer {
             "groups": .array((account?.groups ?? []).map { .whole($0) }),
         ]
     }
+
+    /// The configuration has found it; without one there is only the system's.
+    private var interpreter: String { pool.plan.python ?? "python3" }
 
     private var environment: [String] {
         let known = MasterSite.environment.first { $0.hasPrefix("PYTHONPATH=") }?.dropFirst(11)
@@ -222,13 +223,21 @@ final class PythonServer: AppServer {
             ])
         guard isSent else { return false }
         worker.listener = nil
-        try pool.attach(worker, control: control.ours, output: output.ours)
+        try pool.attach(worker, control: control.ours, output: output.ours) {
+            [unowned self, unowned worker] pid in adopt(worker, pid)
+        }
         return true
     }
 
     private func forked(_ message: JSONValue) {
         guard let pid = pid(of: message) else { return }
         guard let worker = worker(of: message) else { return }
+        adopt(worker, pid)
+    }
+
+    /// A worker's process is known: from its zygote, or from itself, whoever was heard first.
+    private func adopt(_ worker: Worker, _ pid: Int32) {
+        guard worker.pid == 0, pid > 0 else { return }
         site.children.register(pid) { [unowned pool, weak self] end in
             self?.forget(pid)
             pool.exited(worker, end)
@@ -311,29 +320,6 @@ final class PythonServer: AppServer {
         current = nil
         watches = [:]
         gone = [:]
-    }
-}
-
-/// Which Python runs an app.
-enum Interpreter {
-    /// What the configuration names (a venv's folder or a program), else `$VIRTUAL_ENV`, else `.venv` or `venv` beside
-    /// the app, else `python3`.
-    static func find(
-        _ named: String?, folder: String, variable: String? = ProcessTraits.variable("VIRTUAL_ENV")
-    ) -> String {
-        if let named { return program(in: named) ?? named }
-        for candidate in [variable, "\(folder)/.venv", "\(folder)/venv"] {
-            if let found = candidate.flatMap(program) { return found }
-        }
-        return "python3"
-    }
-
-    private static func program(in folder: String) -> String? {
-        for name in ["python3", "python"] {
-            let path = "\(folder)/bin/\(name)"
-            if let status = try? FileSystem.status(of: path), !status.isFolder { return path }
-        }
-        return nil
     }
 }
 

@@ -44,7 +44,11 @@ final class ListenerSockets {
         for options in front.listeners {
             var bound: [Bound] = []
             for requested in Self.addresses(of: options.url) {
-                if let index = known.firstIndex(where: { $0.requested == requested }) {
+                // A port that the kernel chose for 0 may be asked for by its number later.
+                let index =
+                    known.firstIndex { $0.requested == requested }
+                    ?? known.firstIndex { $0.address == requested }
+                if let index {
                     bound.append(known.remove(at: index))
                     continue
                 }

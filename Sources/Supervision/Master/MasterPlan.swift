@@ -8,14 +8,21 @@ package struct MasterReading: Sendable {
     package var configuration: EffectiveConfiguration
     /// Certificates and keys for the edges, as `TLS.CertificateBundle` encodes them; empty without https.
     package var certificates: [UInt8]
+    /// The folder of the file, where plug-ins start.
+    package var folder: String
     package var warnings: [Diagnostic]
+    /// What was decided and is worth a line.
+    package var notices: [String]
 
     package init(
-        configuration: EffectiveConfiguration, certificates: [UInt8], warnings: [Diagnostic] = []
+        configuration: EffectiveConfiguration, certificates: [UInt8], folder: String,
+        warnings: [Diagnostic] = [], notices: [String] = []
     ) {
         self.configuration = configuration
         self.certificates = certificates
+        self.folder = folder
         self.warnings = warnings
+        self.notices = notices
     }
 }
 
@@ -63,6 +70,7 @@ struct MasterPlan {
     /// The lines that children read.
     let lines: [UInt8]
     let certificates: [UInt8]
+    let folder: String
     /// Whom edges run as; nil: as the master.
     let account: Account?
 
@@ -73,6 +81,7 @@ struct MasterPlan {
         plugins = PluginOptions.all(configuration)
         lines = Array(configuration.lines.utf8)
         certificates = reading.certificates
+        folder = reading.folder
         account = try Self.account(options.user, options.group, of: "user")
         var services: [(options: ServiceOptions, backing: ServiceBacking)] = []
         for service in ServiceOptions.all(configuration) {

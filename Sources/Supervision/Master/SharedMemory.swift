@@ -27,8 +27,8 @@ final class SharedMemory {
     static let edgeSlots = edgeSlotsMax
     /// Records a ring holds, of 2 KiB each: a host that sleeps 10 ms at 50,000 signals a second loses none.
     private static let ringRecords = 1024
-    /// Hosts that read the rings: the one that runs, and the one that is to replace it.
-    static let readerCount = 2
+    /// Hosts that read the rings: the one that runs, the one that is to replace it, and those that still deliver.
+    static let readerCount = 4
     /// Requests in flight an edge may have beyond its connections: retries that end while the next begins.
     private static let requestsSpare = 64
 

@@ -10,9 +10,13 @@ struct ProxyCommand: ParsableCommand {
             proxy --conf FILE
             proxy --app module:callable
             proxy -t --conf FILE
+            proxy reload [--apps] | stop | status [--json]
             proxy manual [KEY]
             """,
         version: "proxy \(proxyVersion)",
-        subcommands: [RunCommand.self, ManualCommand.self],
+        subcommands: [
+            RunCommand.self, ReloadCommand.self, StopCommand.self, StatusCommand.self,
+            ManualCommand.self,
+        ],
         defaultSubcommand: RunCommand.self)
 }

@@ -61,7 +61,7 @@ struct RunCommand: ParsableCommand {
             Output.standard("# \(loaded.file), with everything decided\n")
             return Output.standard(Schema.proxy.yaml(effective))
         }
-        throw runMaster(loaded, reload: { [self] in load() })
+        throw runMaster(loaded, isApp: app != nil, reload: { [self] in load() })
     }
 
     /// Reads the file, or makes a configuration of the flags.

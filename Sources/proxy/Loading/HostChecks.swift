@@ -10,6 +10,8 @@ struct HostChecks {
     let configuration: Configuration
     let host: HostFacts
     private(set) var found: [Diagnostic] = []
+    /// What is wrong with an interpreter, where that was tried already; many services share one.
+    private var interpreterFaults: [String: String?] = [:]
 
     init(_ configuration: Configuration, host: HostFacts) {
         self.configuration = configuration
@@ -79,8 +81,10 @@ struct HostChecks {
             guard let workers = configuration.value(ServiceOptions.workerCount, name) ?? nil else {
                 continue
             }
-            // The longest one there can be: the last slot, and a generation of nine digits.
-            let path = "\(runtime)/\(name)-\(workers).999999999.sock"
+            // The longest one there can be: the last slot, and an incarnation of nine digits. The
+            // pool cuts long names, and then numbers them.
+            let unique = name.utf8.count > 40 ? "\(name.prefix(40)).9999" : name
+            let path = "\(runtime)/workers/\(unique)-\(workers).999999999.sock"
             guard path.utf8.count > most else { continue }
             add(
                 finding(
@@ -150,7 +154,9 @@ struct HostChecks {
         if let python, python.hasPrefix("/"),
             (try? FileSystem.status(of: python))?.isFolder == false
         {
-            if let fault = Interpreter.fault(of: python) { add(finding(path, fault)) }
+            let fault = interpreterFaults[python] ?? Interpreter.fault(of: python)
+            interpreterFaults[python] = .some(fault)
+            if let fault { add(finding(path, fault)) }
         } else if isThere || isWritten {
             add(
                 finding(

@@ -1,7 +1,8 @@
 import Configuration
 import Linux
 
-/// What the resolution of a configuration asks of the machine, so that a test can answer in its place.
+/// What the resolution of a configuration asks of the machine, so that a test can answer in its
+/// place.
 struct HostFacts: Sendable {
     /// Processors this process may use.
     var cores: Int

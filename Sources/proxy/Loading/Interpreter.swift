@@ -11,7 +11,8 @@ enum Interpreter {
     /// The program's absolute path; nil where there is none.
     ///
     /// - Parameters:
-    ///   - written: `python:`, a venv folder or a program, relative to `folder`, or the name of one in `PATH`.
+    ///   - written: `python:`, a venv folder or a program, relative to `folder`, or the name of one
+    /// in `PATH`.
     ///   - dir: where the app is; a venv there is found by itself.
     static func find(
         _ written: String?, folder: String, dir: String, environment: [String: String]
@@ -65,7 +66,8 @@ enum Interpreter {
 
     /// Starts it once with nothing to do; what is wrong with it, or nil.
     ///
-    /// Isolated and without `site`, so that no code of the app's owner runs before users are dropped.
+    /// Isolated and without `site`, so that no code of the app's owner runs before users are
+    /// dropped.
     static func fault(of program: String) -> String? {
         guard isProgram(program) else { return "\(program) cannot be executed; chmod +x it" }
         let launch = ProcessLaunch(

@@ -1,12 +1,13 @@
 import Configuration
 import Routing
 
-/// How many open files an edge needs for the connections it may have, and how many connections they allow.
+/// How many open files an edge needs for the connections it may have, and how many connections they
+/// allow.
 struct OpenFiles {
     /// Connections that every machine has to give: below it a default is not lowered but refused.
     static let connectionsMin = 1024
-    /// What an edge has open beside connections: listeners, shared memory, logs, channels to the master,
-    /// idle connections to workers, and some files of the spool.
+    /// What an edge has open beside connections: listeners, shared memory, logs, channels to the
+    /// master, idle connections to workers, and some files of the spool.
     private static let beside = 256
 
     let connections: Int
@@ -26,7 +27,8 @@ struct OpenFiles {
         }.reduce(0, +)
     }
 
-    /// Open files of one edge: its clients, their other ends as far as there can be so many, and the rest.
+    /// Open files of one edge: its clients, their other ends as far as there can be so many, and
+    /// the rest.
     var needed: Int {
         let share = (connections + edges - 1) / edges
         return share + min(share, capacity) + Self.beside

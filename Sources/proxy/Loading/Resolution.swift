@@ -4,7 +4,8 @@ import Routing
 import Signals
 import Supervision
 
-/// Decides everything that the file leaves to the master: cores, folders, users, interpreters, `auto`.
+/// Decides everything that the file leaves to the master: cores, folders, users, interpreters,
+/// `auto`.
 struct Resolution {
     let host: HostFacts
     private(set) var notices: [String] = []
@@ -16,7 +17,7 @@ struct Resolution {
         resolveListeners(&configuration)
         if configuration.values.node(["edges"])?.text == "auto" {
             configuration.set(
-                ["edges"], to: String(min(host.cores, FrontOptions.edgesMax)))
+                ["edges"], to: String(min(host.cores, FrontOptions.automaticEdgesMax)))
         }
         resolveUser(&configuration)
         resolveFolders(&configuration)

@@ -1,5 +1,6 @@
 """One WSGI app with a page for each thing that PEP 3333 allows or forbids."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -251,6 +252,11 @@ def page_status(environ, start_response):
     return [b"body"]
 
 
+def page_two_lengths(environ, start_response):
+    plain(start_response, ("Content-Length", "4"), ("content-length", "4"))
+    return [b"four"]
+
+
 def page_number_header(environ, start_response):
     plain(start_response, ("X-Number", 7))
     return [b"sent"]
@@ -276,9 +282,16 @@ def page_file(environ, start_response):
     """`size` bytes by wsgi.file_wrapper, as a real file or not, from `skip` on."""
     asked = query(environ)
     data = bytes(number % 251 for number in range(int(asked["size"])))
-    if asked["kind"] == "file":
-        file = tempfile.TemporaryFile()
+    if asked["kind"] in ("file", "named"):
+        make = tempfile.TemporaryFile if asked["kind"] == "file" else tempfile.NamedTemporaryFile
+        file = make()
         file.write(data)
+        file.seek(int(asked.get("skip", 0)))
+    elif asked["kind"] == "gzip":
+        packed = tempfile.TemporaryFile()
+        packed.write(gzip.compress(data))
+        packed.seek(0)
+        file = gzip.GzipFile(fileobj=packed)
         file.seek(int(asked.get("skip", 0)))
     else:
         file = io.BytesIO(data)

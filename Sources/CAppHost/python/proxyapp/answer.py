@@ -1,6 +1,7 @@
 """The answer to one request: `start_response`, `write()`, and the body in correct frames."""
 
 import errno
+import io
 import os
 import stat
 
@@ -216,11 +217,17 @@ class Answer:
 
     def _send_file(self, wrapper):
         """Sends a real file from where it stands; False when it is none."""
+        file = wrapper.filelike
+        if type(file).__name__ == "_TemporaryFileWrapper":
+            file = file.file
+        # Nothing else: a GzipFile has a descriptor too, and its bytes are other ones.
+        if type(file) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+            return False
         try:
-            descriptor = wrapper.filelike.fileno()
-            position = wrapper.filelike.tell()
+            descriptor = file.fileno()
+            position = file.tell()
             facts = os.fstat(descriptor)
-        except (AttributeError, OSError, ValueError):
+        except (OSError, ValueError):
             return False
         if not stat.S_ISREG(facts.st_mode):
             return False
@@ -303,8 +310,10 @@ class Answer:
 
 
 def _checked_length(value, before):
+    if not isinstance(value, str):
+        raise TypeError("a header value must be a str, not %s" % type(value).__name__)
     if not (value.isascii() and value.isdigit()) or len(value) > 18:
         raise ValueError("Content-Length %r is not a number" % value[:80])
-    if before is not None and before != int(value):
+    if before is not None:
         raise ValueError("Content-Length stands twice")
     return int(value)

@@ -1,1 +1,0 @@
-/// See `Demo.docc/Demo.md`.

@@ -1,1 +1,0 @@
-/// See `Signals.docc/Signals.md`.

@@ -1,0 +1,57 @@
+internal import Linux
+internal import Routing
+
+/// The end, in order: edges finish their connections, then workers, then plug-ins have what they were sent.
+extension Master {
+    /// Drains and ends; asked for a second time, ends at once.
+    func stop(_ client: AdminSocket.Client? = nil) {
+        if let client { stopAnswers.append(client) }
+        guard phase != .stopping else {
+            // A command that joins in waits; a signal does not.
+            if client == nil { stopNow() }
+            return
+        }
+        log.info("stopping")
+        _ = try? ServiceNotification.send("STOPPING=1")
+        phase = .stopping
+        if let changeover {
+            self.changeover = nil
+            services.withdraw(changeover.preparation)
+            changeover.request?.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
+        }
+        for request in reloadAgain {
+            request.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
+        }
+        reloadAgain = []
+        edges.stop(limit: plan.options.front.drain)
+        continueStop()
+    }
+
+    /// Goes on with the stop, if what it waits for has ended.
+    func continueStop() {
+        guard phase == .stopping, edges.isEmpty else { return }
+        guard stopStep > 0 else {
+            stopStep = 1
+            plugins.stop()
+            resolver.stop()
+            services.stop()
+            return
+        }
+        guard services.isEmpty, plugins.isEmpty, stopStep == 1 else { return }
+        stopStep = 2
+        log.info("stopped")
+        for client in stopAnswers { client.succeed(["stopped": true]) }
+        stopAnswers = []
+        end()
+    }
+
+    private func stopNow() {
+        log.info("stopping_now")
+        edges.stopNow()
+        plugins.stopNow()
+        resolver.stop()
+        stopStep = 1
+        services.stopNow()
+        continueStop()
+    }
+}

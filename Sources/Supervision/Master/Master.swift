@@ -1,0 +1,251 @@
+internal import Board
+internal import Configuration
+internal import Linux
+internal import Routing
+internal import Signals
+
+/// The master: reads the configuration, binds the listeners, and starts, replaces and ends everything else.
+///
+/// It never touches a request. Decisions are values (`EdgeFleet`, `PoolState`, `GenerationPlan`); this is the loop that performs
+/// them. The walk: `run` → `start` (Master+Start) → `turn` until `isOver`; a reload goes through `Changeover`
+/// (Master+Reload), a stop through `stop` (Master+Stop); `status` and the other commands come in by `AdminSocket`.
+package final class Master {
+    /// How the master is run: where its configuration comes from and who watches.
+    package struct Manner {
+        /// Reads and checks everything anew: at start and for each reload.
+        package var read: () -> Result<MasterReading, MasterFailure>
+        /// The command line was `--app`: a few friendly lines belong to the start on a terminal.
+        package var isApp: Bool
+        package var version: String
+
+        package init(
+            isApp: Bool, version: String, read: @escaping () -> Result<MasterReading, MasterFailure>
+        ) {
+            self.isApp = isApp
+            self.version = version
+            self.read = read
+        }
+    }
+
+    let manner: Manner
+    let startedAt = Clock.monotonic
+    let startedWall = Clock.wall
+    let log: EventLog
+    let logFiles = LogFiles()
+    let loop: Loop
+    let site: MasterSite
+    let listeners = ListenerSockets()
+    let edges: EdgeKeeper
+    let services: ServiceKeeper
+    let resolver: Resolver
+    let plugins: PluginKeeper
+    let admin: AdminSocket
+    private let signalQueue: SignalQueue
+    private var signalWatch: Loop.Watch?
+
+    /// The configuration that serves.
+    var plan: MasterPlan
+    var generation = 0
+    /// A change of configuration under way; the start is the first.
+    var changeover: Changeover?
+    /// A reload was asked for while another was under way.
+    var reloadAgain: [ReloadRequest] = []
+    /// Who waits for the end.
+    var stopAnswers: [AdminSocket.Client] = []
+    var phase = Phase.starting
+    /// Set when the start cannot be done.
+    var failure: MasterFailure?
+    /// How far a stop is: 0 edges, 1 everything else, 2 done.
+    var stopStep = 0
+    private var housekeepingAt: UInt64 = 0
+    private var isOver = false
+
+    enum Phase { case starting, serving, stopping }
+
+    /// How often what nobody waits for is looked after, in nanoseconds.
+    private static let housekeepingInterval: UInt64 = 1_000_000_000
+    /// How often the TLS ticket keys change, in nanoseconds: a ticket is good for two periods at most.
+    private static let ticketInterval: UInt64 = 12 * 3_600_000_000_000
+
+    /// Runs until it is told to end, and gives the exit code; what went wrong is on standard error.
+    package static func run(_ manner: Manner) -> Int32 {
+        do throws(MasterFailure) {
+            let master = try Master(manner)
+            defer { master.cleanUp() }
+            try master.start()
+            try master.serve()
+            return 0
+        } catch {
+            let text =
+                error.diagnostics.isEmpty ? "proxy: \(error.message)\n" : error.diagnostics.report
+            _ = Descriptor.writeNow(Array(text.utf8).span, to: 2)
+            return error.code.rawValue
+        }
+    }
+
+    private init(_ manner: Manner) throws(MasterFailure) {
+        self.manner = manner
+        let reading: MasterReading
+        switch manner.read() {
+        case .success(let good): reading = good
+        case .failure(let failure): throw failure
+        }
+        plan = try MasterPlan(reading)
+        log = EventLog()
+        do throws(SystemError) {
+            // Before anything is made that could be interrupted.
+            signalQueue = try SignalQueue([
+                SignalNumber.hup, SignalNumber.int, SignalNumber.quit, SignalNumber.term,
+                SignalNumber.usr1, SignalNumber.usr2, SignalNumber.child,
+            ])
+            SignalQueue.ignore(SignalNumber.pipe)
+            try ProcessTraits.becomeSubreaper()
+            _ = try ResourceLimit.raise(.openFiles, to: Self.openFilesWanted)
+            loop = try Loop()
+        } catch {
+            throw MasterFailure(error, while: "cannot start")
+        }
+        let folders = plan.options.directories
+        try Self.prepareFolders(folders, account: plan.account)
+        admin = try AdminSocket(path: plan.options.adminSocket, on: loop)
+        let memory = try SharedMemory(plan.options.front)
+        site = MasterSite(loop: loop, log: log, memory: memory, runtime: folders.runtime)
+        edges = EdgeKeeper(site, logs: logFiles)
+        resolver = Resolver(site)
+        services = ServiceKeeper(site, resolver: resolver)
+        plugins = PluginKeeper(site)
+        try Self.prepareRuntime(site)
+        // The command has said what was wrong or odd in the file.
+        for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
+    }
+
+    /// Descriptors the master itself may need: sockets of every listener and edge, three for each worker. Children inherit
+    /// the limit, and edges need one for each connection.
+    private static let openFilesWanted: UInt64 = 1 << 20
+
+    // MARK: the loop
+
+    private func serve() throws(MasterFailure) {
+        do throws(SystemError) {
+            signalWatch = try loop.watch(signalQueue.descriptor.number) { [unowned self] in
+                takeSignals()
+            }
+            while !isOver && failure == nil {
+                try loop.turn(until: deadline)
+                tick(now: Clock.monotonic)
+            }
+        } catch {
+            throw MasterFailure(error, while: "the loop broke")
+        }
+        if let failure {
+            endAtOnce()
+            throw failure
+        }
+    }
+
+    /// The start failed: children see the end of their channels; those that would not look are killed.
+    private func endAtOnce() {
+        edges.stopNow()
+        services.stopNow()
+        plugins.stopNow()
+        resolver.stop()
+    }
+
+    private var deadline: UInt64? {
+        [
+            edges.deadline, services.deadline, resolver.deadline, plugins.deadline,
+            changeover.flatMap { services.deadline($0.preparation) }, housekeepingAt,
+        ].compactMap { $0 }.min()
+    }
+
+    private func tick(now: UInt64) {
+        edges.tick(now: now)
+        services.tick(now: now)
+        if let changeover { services.tick(changeover.preparation, now: now) }
+        resolver.tick(now: now)
+        plugins.tick(now: now)
+        site.signals.flush()
+        if phase == .stopping { continueStop() }
+        guard now >= housekeepingAt else { return }
+        housekeepingAt = now + Self.housekeepingInterval
+        services.review()
+        services.reclaim()
+        rotateTicketKeys()
+    }
+
+    private func rotateTicketKeys() {
+        let keys = site.memory.keys
+        let wall = Clock.wall
+        guard wall >= keys.rotated + Self.ticketInterval,
+            let fresh = try? Randomness.bytes(80)
+        else { return }
+        keys.rotate(next: fresh.span, now: wall)
+        log.debug("ticket_keys_rotated")
+    }
+
+    private func takeSignals() {
+        while let signal = signalQueue.next() {
+            switch signal {
+            case SignalNumber.child: site.children.reap()
+            case SignalNumber.hup: reload(ReloadRequest(rollsApps: false, client: nil))
+            case SignalNumber.usr1: reopenLogs()
+            case SignalNumber.usr2: rollApps(nil)
+            case SignalNumber.term, SignalNumber.int, SignalNumber.quit: stop()
+            default: break
+            }
+        }
+    }
+
+    /// Everything has ended: the loop ends with this turn.
+    func end() { isOver = true }
+
+    private func reopenLogs() {
+        do throws(SystemError) {
+            try log.open(plan.logs)
+            try logFiles.open(plan.logs)
+            edges.reopenLogs()
+            plugins.reopenLogs()
+            log.info("logs_reopened")
+        } catch {
+            log.error("logs_failed") { line in line.add("error", text: error.description) }
+        }
+    }
+
+    // MARK: folders
+
+    private static func prepareFolders(
+        _ folders: DirectoryOptions, account: Account?
+    ) throws(MasterFailure) {
+        func make(_ path: String, _ mode: UInt32, for account: Account?) throws(MasterFailure) {
+            do throws(SystemError) {
+                try FileSystem.makeFolder(path, mode: mode)
+                if let account {
+                    try FileSystem.changeOwner(path, user: account.user, group: account.group)
+                }
+            } catch {
+                throw MasterFailure(error, while: "cannot make the folder \(path)")
+            }
+        }
+        try make(folders.runtime, 0o711, for: nil)
+        try make(folders.state, 0o711, for: nil)
+        try make(folders.spool, 0o700, for: account)
+    }
+
+    /// Empties what an earlier run left, and writes the Python host out.
+    private static func prepareRuntime(_ site: MasterSite) throws(MasterFailure) {
+        do throws(SystemError) {
+            try FileSystem.removeTree(site.socketFolder)
+            try FileSystem.makeFolder(site.socketFolder, mode: 0o711)
+            try FileSystem.removeTree(site.hostFolder)
+            try PythonHost.write(to: site.hostFolder)
+        } catch {
+            throw MasterFailure(error, while: "cannot prepare \(site.runtime)")
+        }
+    }
+
+    private func cleanUp() {
+        admin.close()
+        try? FileSystem.removeTree(site.socketFolder)
+        try? FileSystem.removeTree(site.hostFolder)
+    }
+}

@@ -1,0 +1,78 @@
+internal import Linux
+
+/// The resolver process: looks the upstreams' names up, again and again by their time to live, and tells the master.
+///
+/// `{"command":"names","names":[…]}` says which; `{"event":"resolved","name":…,"addresses":[…]}` and
+/// `{"event":"unresolved","name":…,"error":…}` are what comes back, each time a name was looked up.
+package func runResolve() -> Int32 {
+    do throws(SystemError) {
+        let sheet = try RoleSheet.ofThisProcess()
+        guard let control = sheet.takeDescriptor("control") else { return 1 }
+        try sheet.settle(as: "proxy: resolve")
+        return try ResolverLoop(MessageSocket(owning: control)).run()
+    } catch {
+        return 1
+    }
+}
+
+private struct ResolverLoop: ~Copyable {
+    private let control: MessageSocket
+    private let resolver: NameResolver
+    private var schedule = NameSchedule()
+    private var asked: [UInt64: String] = [:]
+    private var lastQuestion: UInt64 = 0
+
+    init(_ control: consuming MessageSocket) throws(SystemError) {
+        self.control = control
+        resolver = try NameResolver()
+    }
+
+    consuming func run() throws(SystemError) -> Int32 {
+        while true {
+            for name in schedule.takeDue(now: Clock.monotonic) {
+                lastQuestion += 1
+                asked[lastQuestion] = name
+                resolver.ask(name, question: lastQuestion)
+            }
+            if resolver.wait(control: control.number, milliseconds: waitMilliseconds) {
+                switch try control.receive() {
+                case .closed: return 0
+                case .nothing: break
+                case .packet(let bytes, _): obey(JSONValue(parsing: bytes))
+                }
+            }
+            while let (question, answer) = resolver.take() { tell(question, answer) }
+        }
+    }
+
+    /// At most a second, so that a clock that stands still for us is no longer wrong than that.
+    private var waitMilliseconds: Int32 {
+        guard let deadline = schedule.deadline else { return 1000 }
+        let now = Clock.monotonic
+        return deadline > now ? Int32(min(1000, (deadline - now) / 1_000_000 + 1)) : 0
+    }
+
+    private mutating func obey(_ message: JSONValue?) {
+        guard let message, message["command"]?.text == "names" else { return }
+        schedule.set(
+            (message["names"]?.elements ?? []).compactMap(\.text), now: Clock.monotonic)
+    }
+
+    private mutating func tell(_ question: UInt64, _ answer: NameResolver.Answer) {
+        guard let name = asked.removeValue(forKey: question) else { return }
+        let now = Clock.monotonic
+        let event: JSONValue
+        switch answer {
+        case .found(let addresses, let seconds):
+            schedule.answered(name, seconds: seconds, now: now)
+            event = [
+                "event": "resolved", "name": .string(name),
+                "addresses": .array(addresses.map { .string($0) }),
+            ]
+        case .failed(let reason):
+            schedule.failed(name, now: now)
+            event = ["event": "unresolved", "name": .string(name), "error": .string(reason)]
+        }
+        _ = try? control.send(event.bytes)
+    }
+}

@@ -1,0 +1,11 @@
+"""What a scenario is made of: a scripted client, the real binary, a scripted server."""
+
+from harness.load import Load
+from harness.proxy_process import BINARY, Proxy, run_proxy
+from harness.scripted_server import ScriptedServer, answering, answering_once, closing_at_once, held, silent
+from harness.wire import Client, Message, Stream, chunked, request
+
+__all__ = [
+    "BINARY", "Client", "Load", "Message", "Proxy", "ScriptedServer", "Stream", "answering", "answering_once", "chunked",
+    "closing_at_once", "held", "request", "run_proxy", "silent",
+]

@@ -1,0 +1,71 @@
+"""Processes below this one, as the kernel lists them."""
+
+import ctypes
+import os
+from dataclasses import dataclass
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans():
+    """Makes processes whose parent died children of this one, so that none can be left behind unseen."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    parent: int
+    state: str
+    arguments: str
+
+
+def all_processes():
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                text = file.read()
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                arguments = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        command, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
+        found[int(name)] = Process(int(name), int(rest[1]), rest[0], arguments or command)
+    return found
+
+
+def descendants(pid):
+    """All living processes below `pid`, zombies left out."""
+    processes = all_processes()
+    below, waiting = [], [pid]
+    while waiting:
+        parent = waiting.pop()
+        children = [process for process in processes.values() if process.parent == parent]
+        below += children
+        waiting += [child.pid for child in children]
+    return [process for process in below if process.state not in "ZX"]
+
+
+def is_alive(pid):
+    process = all_processes().get(pid)
+    return process is not None and process.state not in "ZX"
+
+
+def descriptors(pid):
+    """What each open descriptor of a process points to."""
+    targets = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            targets.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return targets
+
+
+def user_of(pid):
+    """The effective user id of a process."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[2]) for line in file if line.startswith("Uid:"))

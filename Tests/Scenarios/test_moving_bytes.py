@@ -1,0 +1,243 @@
+"""Part 5: back-pressure, spooling, and what a slow side may cost."""
+
+import hashlib
+import os
+import resource
+import subprocess
+import threading
+
+import pytest
+
+from harness import chunked, processes, request
+from harness.wire import until
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS:"))
+
+
+def edge_memory(proxy):
+    return sum(resident_bytes(edge["pid"]) for edge in proxy.edges())
+
+
+def test_a_slow_client_holds_back_the_upstream(start_proxy, serve):
+    sent = []
+
+    def script(stream, server):
+        server.note(stream.read_request())
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n")
+        for _ in range(200):
+            stream.send(b"x" * 1_000_000)
+            sent.append(1)
+    proxy = start_proxy(f"edges: 1\nservices: {{ web: {{ upstreams: ['{serve(script).url}'] }} }}")
+    before = edge_memory(proxy)
+    with proxy.client(receive_buffer=4096) as client:
+        client.send(request())
+        client.read_head()
+        settled(lambda: len(sent))
+        assert len(sent) < 100, "the upstream was not held back"
+        assert edge_memory(proxy) - before < 20_000_000
+        assert len(client.read(5_000_000)) == 5_000_000
+
+
+def settled(value):
+    """Waits until a growing value no longer grows."""
+    last = [None, 0]
+
+    def still():
+        now = value()
+        last[1] = last[1] + 1 if now == last[0] else 0
+        last[0] = now
+        return last[1] >= 30
+    until(still, "an end to its growth")
+
+
+def test_a_slow_upstream_holds_back_the_client(start_proxy, serve):
+    go = threading.Event()
+
+    def script(stream, server):
+        head = stream.read_head()
+        go.wait(30)
+        server.note(stream.read_body(head))
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    proxy = start_proxy(f"edges: 1\nlimits: {{ body: 1GiB }}\nservices: {{ web: {{ upstreams: ['{serve(script).url}'] }} }}")
+    before = edge_memory(proxy)
+    sent = []
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=100_000_000))
+
+        def send():
+            for _ in range(100):
+                client.send(b"x" * 1_000_000)
+                sent.append(1)
+        sender = threading.Thread(target=send)
+        sender.start()
+        settled(lambda: len(sent))
+        assert len(sent) < 60, "the client was not held back"
+        assert edge_memory(proxy) - before < 20_000_000
+        go.set()
+        assert client.response().text == "ok"
+        sender.join()
+
+
+def test_a_buffered_request_reaches_the_worker_only_when_it_is_whole(start_proxy, serve):
+    server = serve()
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'], buffer: request }} }}")
+    body = os.urandom(300_000)
+    with proxy.client() as client:
+        client.send(request("/", "POST", transfer_encoding="chunked") + chunked(body)[:200_000])
+        until(lambda: len(spool_files(proxy)) == 1, "the spool file")
+        assert server.connections == 0
+        client.send(chunked(body)[200_000:])
+        assert client.response().text == "ok"
+    message = server.requests[0]
+    assert (message.framing, message.body) == ("length", body)
+    until(lambda: not spool_files(proxy), "the end of the spool file")
+
+
+def test_a_client_that_expects_is_told_to_go_on_by_the_proxy_that_buffers(start_proxy, serve):
+    server = serve()
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'], buffer: request }} }}")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=5, expect="100-continue"))
+        assert client.read_head().status == 100
+        client.send(b"hello")
+        assert client.response().text == "ok"
+    assert server.requests[0].body == b"hello" and server.requests[0].get("expect") is None
+
+
+def spool_files(proxy):
+    spool = str(proxy.folder / "spool")
+    return [target for edge in proxy.edges() for target in processes.descriptors(edge["pid"])
+            if target.startswith(spool + "/")]
+
+
+def test_a_small_request_is_kept_in_memory(start_proxy, serve):
+    proxy = start_proxy(f"limits: {{ body_memory: 64KiB }}\nservices: {{ web: {{ upstreams: ['{serve().url}'], buffer: request }} }}")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=60_000) + b"x" * 59_000)
+        proxy.get()
+        assert spool_files(proxy) == []
+        client.send(b"x" * 1000)
+        assert client.response().text == "ok"
+
+
+def test_nothing_of_a_spool_file_is_ever_seen_in_its_folder(start_proxy, serve):
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{serve().url}'], buffer: request }} }}")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=1_000_000) + b"x" * 500_000)
+        until(lambda: len(spool_files(proxy)) == 1, "the spool file")
+        assert list((proxy.folder / "spool").iterdir()) == []
+    until(lambda: not spool_files(proxy), "the end of the spool file")
+
+
+def test_the_answer_is_taken_off_the_worker_at_once(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1 } }")
+    with proxy.client(receive_buffer=4096) as slow:
+        slow.send(request("/bytes?size=20000000"))
+        slow.read_head()
+        # The one worker is free again although the client has read nothing.
+        assert proxy.get("/worker").status == 200
+        until(lambda: spool_files(proxy), "the spool file")
+        body = slow.read(20_000_000)
+    assert hashlib.sha256(body).digest() == hashlib.sha256(bytes(range(251)) * (20_000_000 // 251) + bytes(range(20_000_000 % 251))).digest()
+
+
+def test_an_answer_beyond_the_spool_limit_is_held_back_and_still_whole(start_proxy):
+    proxy = start_proxy("""
+        limits: { response_memory: 64KiB, response_file: 1MiB }
+        services: { demo: { demo: true, workers: 1 } }
+    """)
+    with proxy.client(receive_buffer=4096) as slow:
+        slow.send(request("/bytes?size=30000000"))
+        slow.read_head()
+        assert len(slow.read(30_000_000)) == 30_000_000
+    assert proxy.get("/worker").status == 200
+
+
+def test_chunks_reach_the_client_as_they_come(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1 } }")
+    with proxy.client() as client:
+        client.send(request("/stream?count=2&seconds=30"))
+        client.read_head()
+        assert client.read_until(b"chunk 1\n").endswith(b"chunk 1\n")
+
+
+class Spool:
+    """A spool folder with room for 1 MiB: a file system of its own for root, for others a limit on the size of a file."""
+
+    def __init__(self, folder):
+        self.folder = folder / "small"
+        self.folder.mkdir(mode=0o777)
+        self.mounted = os.getuid() == 0
+        if self.mounted:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0777", "tmpfs", str(self.folder)], check=True)
+
+    def line(self):
+        return f"directories: {{ runtime: {self.folder.parent}/run, state: {self.folder.parent}/state, spool: {self.folder} }}"
+
+    def limit(self, proxy):
+        if not self.mounted:
+            for edge in proxy.edges():
+                resource.prlimit(edge["pid"], resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def small_spool(folder):
+    spool = Spool(folder)
+    yield spool
+    spool.close()
+
+
+def test_no_room_for_a_request_is_a_507(start_proxy, serve, small_spool):
+    proxy = start_proxy(f"""
+        {small_spool.line()}
+        services: {{ web: {{ upstreams: ["{serve().url}"], buffer: request }} }}
+    """)
+    small_spool.limit(proxy)
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=5_000_000))
+        client.try_send(b"x" * 5_000_000)
+        answer = client.response()
+        assert (answer.status, answer.get("connection")) == (507, "close")
+    assert proxy.get("/", method="POST", body=b"small").text == "ok"
+    assert [edge["restarts"] for edge in proxy.edges()] == [0, 0]
+
+
+def test_no_room_for_an_answer_is_back_pressure(start_proxy, small_spool):
+    proxy = start_proxy(f"""
+        {small_spool.line()}
+        services: {{ demo: {{ demo: true, workers: 1 }} }}
+    """)
+    small_spool.limit(proxy)
+    with proxy.client(receive_buffer=4096) as slow:
+        slow.send(request("/bytes?size=20000000"))
+        slow.read_head()
+        assert len(slow.read(20_000_000)) == 20_000_000
+    assert proxy.get("/worker").status == 200
+    assert [edge["restarts"] for edge in proxy.edges()] == [0, 0]
+
+
+def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
+    proxy = start_proxy("edges: 1\nlimits: { body: 1GiB }\nservices: { demo: { demo: true, workers: 1 } }")
+    proxy.get("/bytes?size=1000000")
+    before = edge_memory(proxy)
+    with proxy.client() as client:
+        client.send(request("/bytes?size=100000000"))
+        client.read_head()
+        left = 100_000_000
+        peak = 0
+        while left:
+            left -= len(client.read(min(left, 5_000_000)))
+            peak = max(peak, edge_memory(proxy) - before)
+        sender = threading.Thread(target=client.send, args=(request("/upload", "POST", body=b"x" * 100_000_000),))
+        sender.start()
+        assert client.response().json["bytes"] == 100_000_000
+        sender.join()
+        peak = max(peak, edge_memory(proxy) - before)
+    assert peak < 16_000_000
