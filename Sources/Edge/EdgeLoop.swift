@@ -153,7 +153,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     }
 
     private func waitTime() -> UInt64? {
-        if ready.count > 0 { return 0 }
+        if ready.count > 0 || balancer.hasErrands { return 0 }
         var deadline = min(min(acceptingResumesAt, looksAt), min(drainDeadline, starvedUntil))
         if let due = journal.dueAt { deadline = min(deadline, due) }
         if let due = balancer.nextDeadline { deadline = min(deadline, due) }
