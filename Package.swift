@@ -96,7 +96,7 @@ let package = Package(
         tests("Routing", ["Memory", "HTTP", "Board", "Configuration"]),
         tests("Signals", ["Memory", "Board", "Configuration", "SignalsHelper"]),
         tests("Edge", ["Memory", "Board", "HTTP", "Linux", "Routing", "Signals"]),
-        tests("Supervision", ["Memory", "Linux", "Board", "Configuration"]),
+        tests("Supervision", ["Memory", "Linux", "Board", "Configuration", "CLinux", "proxy"]),
         tests("Plugins", ["Memory", "Linux", "Signals", "Board", "SignalsHelper"]),
         tests("Certificates", ["TLS", "Linux"], resources: [.copy("Scripts/strict.py")]),
         tests("Demo", ["Memory", "HTTP", "Linux"]),

@@ -109,6 +109,14 @@ package struct ListeningSocket: ~Copyable, Sendable {
         return descriptor
     }
 
+    /// Makes accepting wait, as programs expect it that inherit a socket.
+    package static func makeBlocking(_ number: Int32) throws(SystemError) {
+        let flags = clinux_fcntl(number, F_GETFL, 0)
+        guard flags >= 0, clinux_fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 else {
+            throw SystemError("fcntl")
+        }
+    }
+
     /// Whether a connection waits in the queue of a listening socket.
     package static func hasWaiting(_ number: Int32) -> Bool {
         var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)

@@ -44,7 +44,12 @@ final class CommandServer: AppServer {
 
     func makeAddress(_ key: WorkerKey) throws(SystemError) -> WorkerAddress {
         switch way {
-        case .inherited: return try pool.bindSocket(key, kind: .command)
+        case .inherited:
+            let address = try pool.bindSocket(key, kind: .command)
+            if let listener = address.listener {
+                try ListeningSocket.makeBlocking(listener.number)
+            }
+            return address
         case .socket:
             try FileSystem.makeFolder(folder, mode: 0o2710)
             if let account = pool.plan.account {
