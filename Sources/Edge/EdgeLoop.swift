@@ -46,6 +46,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var trailers: FieldTable
     /// Whether the peer of the request just parsed is a trusted proxy.
     var isTrustedPeer = false
+    /// Who sent the request just parsed, and whether over https: the peer, or what a trusted proxy says.
+    var clientAddress = IPAddress(ipv4: 0)
+    var isSecureClient = false
     /// Small texts of the moment: an address, a request id, the date of this second, a chunk's framing.
     let addressText = TextScratch(capacity: 64)
     let idText = TextScratch(capacity: 32)

@@ -100,8 +100,8 @@ final class ServiceKeeper {
                 case .pool(let plan): fresh.pool = try pool(plan, unit, preparation, mayFail)
                 case .upstreams(let upstreams):
                     let set = UpstreamSet(
-                        upstreams, name: unit.name, service: unit.index, site: site,
-                        resolver: resolver)
+                        upstreams, pool: options.pool, edges: plan.options.front.edges,
+                        name: unit.name, service: unit.index, site: site, resolver: resolver)
                     set.settled = { [weak preparation] in preparation?.done() }
                     fresh.upstreams = set
                 }
