@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import resource
 import subprocess
 import threading
 
@@ -180,7 +179,7 @@ class Spool:
     def limit(self, proxy):
         if not self.mounted:
             for edge in proxy.edges():
-                resource.prlimit(edge["pid"], resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+                processes.limit(edge["pid"], "fsize", 1 << 20)
 
     def close(self):
         if self.mounted:
