@@ -214,4 +214,4 @@ class Proxy:
 
     def leftovers(self):
         """Sockets that a stopped proxy left in its folders."""
-        return [str(path) for path in self.folder.rglob("*") if path.is_socket()]
+        return [str(path) for path in (self.folder / "run").rglob("*") if path.is_socket()]
