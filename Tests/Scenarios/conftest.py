@@ -67,8 +67,8 @@ def end(made):
     # Only now, for two of them may share a folder.
     left = [path for proxy in made for path in proxy.leftovers()]
     leaks.check_nothing_is_left()
-    assert not left, left
     assert not failures, failures
+    assert not left, left
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def answered_by_other(proxy, before):
 def test_a_slow_client_is_not_the_workers_time(start_proxy):
     proxy = start_proxy("""
         services:
-          demo: { demo: true, workers: 1, timeout: { request: 1s } }
+          demo: { demo: true, workers: 1, buffer: request, timeout: { request: 1s } }
     """)
     with proxy.client(receive_buffer=4096) as client:
         client.send(request("/bytes?size=3000000"))
@@ -270,7 +270,7 @@ def test_two_thousand_slow_clients_do_not_hold_up_the_others(start_proxy):
     proxy = start_proxy("""
         limits: { connections: 6000, connections_per_address: 6000 }
         services:
-          demo: { demo: true, workers: 2 }
+          demo: { demo: true, workers: 2, buffer: request }
     """)
     slow = []
     for number in range(2000):

@@ -104,14 +104,6 @@ class Proxy:
         self.urls = self.event("ready")["listen"]
         return self
 
-    def urls_by_status(self):
-        """Where it listens, asked by the control socket, for one whose log does not say."""
-        try:
-            self.urls = [listener["url"] for listener in self.status()["listeners"]]
-        except OSError:
-            return None
-        return self.urls
-
     def access(self, count, **facts):
         """Waits for `count` lines in the access log, and gives all of them that have these values."""
         path = self.folder / "access.json"
