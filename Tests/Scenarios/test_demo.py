@@ -121,7 +121,7 @@ def test_events(proxy):
 
 def test_an_event_reaches_the_client_before_the_stream_ends(proxy):
     with proxy.client() as client:
-        client.send(request("/events?count=2&seconds=30"))
+        client.send(request("/events?count=2&seconds=3"))
         head = client.read_head()
         assert head.status == 200
         client.read_until(b"\n\n")

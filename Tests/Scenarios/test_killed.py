@@ -19,7 +19,7 @@ def test_a_killed_edge_is_replaced(start_proxy):
     proxy = start_proxy(DEMO)
     before = {edge["edge"]: edge["pid"] for edge in proxy.edges()}
     proxy.kill(before[0])
-    until(lambda: {edge["pid"] for edge in proxy.edges() if edge["state"] == "accepting"} - set(before.values()), "a new edge")
+    until(lambda: {edge["pid"] for edge in proxy.edges() if edge["state"] == "ready"} - set(before.values()), "a new edge")
     after = {edge["edge"]: edge for edge in proxy.edges()}
     assert after[1]["pid"] == before[1] and after[1]["restarts"] == 0
     assert after[0]["restarts"] == 1
@@ -50,7 +50,7 @@ def test_edges_killed_under_load_lose_only_what_they_had_in_hand(start_proxy):
     for _ in range(kills):
         load.more(60)
         proxy.kill(proxy.edges()[0]["pid"])
-        until(lambda: len([edge for edge in proxy.edges() if edge["state"] == "accepting"]) == 2, "two edges")
+        until(lambda: len([edge for edge in proxy.edges() if edge["state"] == "ready"]) == 2, "two edges")
     load.more(100)
     load.stop()
     assert len(load.lost) <= kills * 6, load.lost
@@ -103,7 +103,7 @@ def test_a_killed_edges_tls_sessions_are_resumed_by_its_successor(start_proxy, a
         session = client.connection.session
     old = proxy.edges()[0]["pid"]
     proxy.kill(old)
-    until(lambda: proxy.edges()[0]["pid"] != old and proxy.edges()[0]["state"] == "accepting", "a new edge")
+    until(lambda: proxy.edges()[0]["pid"] != old and proxy.edges()[0]["state"] == "ready", "a new edge")
     import socket
     raw = socket.create_connection(proxy.address())
     with context.wrap_socket(raw, server_hostname="localhost", session=session) as connection:

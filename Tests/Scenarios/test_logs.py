@@ -4,11 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
 
-from harness import Load, request
+from harness import Load, request, run_proxy
 from harness.wire import until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }\n"
@@ -86,12 +87,7 @@ def test_usr1_reopens(start_proxy):
     proxy = start_proxy("""
         logs: { access: { path: access.json }, error: { path: error.json } }
         services: { demo: { demo: true, workers: 1 } }
-    """, ready=False)
-    error = proxy.folder / "error.json"
-
-    def ready():
-        return error.exists() and [json.loads(line) for line in error.read_text().splitlines() if '"ready"' in line]
-    proxy.urls = until(ready, "ready in the error log")[0]["listen"]
+    """)
     proxy.get("/worker?1")
     proxy.access(1)
     for name in ("access.json", "error.json"):
@@ -152,8 +148,7 @@ def test_an_error_log_nobody_reads_holds_no_request(start_proxy, folder):
 
 
 def test_the_level_of_the_error_log(start_proxy, folder):
-    proxy = start_proxy("logs: { error: { path: error.json, level: error } }\n" + DEMO, ready=False)
-    until(lambda: proxy.urls_by_status(), "its listeners")
+    proxy = start_proxy("logs: { error: { path: error.json, level: error } }\n" + DEMO)
     assert proxy.get("/worker").status == 200
     assert '"level":"info"' not in (folder / "error.json").read_text()
 
@@ -172,7 +167,6 @@ def test_lines_of_the_apps_own_go_to_the_error_log_with_its_name(start_proxy, fo
 
 
 def test_status_is_json_and_text(start_proxy):
-    from harness import run_proxy
     proxy = start_proxy(DEMO)
     with proxy.client() as client:
         for _ in range(10):
@@ -204,15 +198,20 @@ def test_counts_survive_a_killed_edge(start_proxy):
         proxy.get("/worker")
     old = proxy.edges()[0]["pid"]
     proxy.kill(old)
-    until(lambda: proxy.edges()[0]["pid"] != old and proxy.edges()[0]["state"] == "accepting", "a new edge")
+    until(lambda: proxy.edges()[0]["pid"] != old and proxy.edges()[0]["state"] == "ready", "a new edge")
     assert proxy.edges()[0]["requests"] == 20
     assert proxy.get("/worker").status == 200
     until(lambda: proxy.edges()[0]["requests"] == 21, "the count to go on")
 
 
-@pytest.mark.parametrize("line", [b"", b"nonsense", b"{}", b'{"command":"frobnicate"}', b"[" * 100_000, b"x" * 1_000_000])
-def test_the_control_socket_answers_nonsense_with_an_error_and_goes_on(start_proxy, line):
-    import socket
+NONSENSE = {
+    "nothing": b"", "no JSON": b"nonsense", "no command": b"{}", "an unknown command": b'{"command":"frobnicate"}',
+    "deep": b"[" * 100_000, "long": b"x" * 1_000_000}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_the_control_socket_answers_nonsense_with_an_error_and_goes_on(start_proxy, name):
+    line = NONSENSE[name]
     proxy = start_proxy(DEMO)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
@@ -235,13 +234,12 @@ def test_the_control_socket_is_its_owners(start_proxy):
     assert mode & 0o077 == 0
     if os.getuid() == 0:
         refused = subprocess.run(
-            ["setpriv", "--reuid=65534", "--clear-groups", "python3", "-c",
+            ["setpriv", "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c",
              f"import socket; socket.socket(socket.AF_UNIX).connect({proxy.control!r})"], capture_output=True, text=True)
         assert "PermissionError" in refused.stderr
 
 
 def test_a_client_that_hangs_on_the_control_socket_holds_nobody_up(start_proxy):
-    import socket
     proxy = start_proxy(DEMO)
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.connect(proxy.control)

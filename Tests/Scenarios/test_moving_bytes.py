@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import resource
 import subprocess
 import threading
 
@@ -133,7 +132,7 @@ def test_nothing_of_a_spool_file_is_ever_seen_in_its_folder(start_proxy, serve):
 
 
 def test_the_answer_is_taken_off_the_worker_at_once(start_proxy):
-    proxy = start_proxy("services: { demo: { demo: true, workers: 1 } }")
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1, buffer: request } }")
     with proxy.client(receive_buffer=4096) as slow:
         slow.send(request("/bytes?size=20000000"))
         slow.read_head()
@@ -147,7 +146,7 @@ def test_the_answer_is_taken_off_the_worker_at_once(start_proxy):
 def test_an_answer_beyond_the_spool_limit_is_held_back_and_still_whole(start_proxy):
     proxy = start_proxy("""
         limits: { response_memory: 64KiB, response_file: 1MiB }
-        services: { demo: { demo: true, workers: 1 } }
+        services: { demo: { demo: true, workers: 1, buffer: request } }
     """)
     with proxy.client(receive_buffer=4096) as slow:
         slow.send(request("/bytes?size=30000000"))
@@ -159,7 +158,7 @@ def test_an_answer_beyond_the_spool_limit_is_held_back_and_still_whole(start_pro
 def test_chunks_reach_the_client_as_they_come(start_proxy):
     proxy = start_proxy("services: { demo: { demo: true, workers: 1 } }")
     with proxy.client() as client:
-        client.send(request("/stream?count=2&seconds=30"))
+        client.send(request("/stream?count=2&seconds=3"))
         client.read_head()
         assert client.read_until(b"chunk 1\n").endswith(b"chunk 1\n")
 
@@ -180,7 +179,7 @@ class Spool:
     def limit(self, proxy):
         if not self.mounted:
             for edge in proxy.edges():
-                resource.prlimit(edge["pid"], resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+                processes.limit(edge["pid"], "fsize", 1 << 20)
 
     def close(self):
         if self.mounted:
@@ -212,7 +211,7 @@ def test_no_room_for_a_request_is_a_507(start_proxy, serve, small_spool):
 def test_no_room_for_an_answer_is_back_pressure(start_proxy, small_spool):
     proxy = start_proxy(f"""
         {small_spool.line()}
-        services: {{ demo: {{ demo: true, workers: 1 }} }}
+        services: {{ demo: {{ demo: true, workers: 1, buffer: request }} }}
     """)
     small_spool.limit(proxy)
     with proxy.client(receive_buffer=4096) as slow:

@@ -99,7 +99,7 @@ def test_every_started_request_is_finished_exactly_once_however_it_ends(start_pr
             proxy.kill(edge["pid"])
         client.read_to_end()
     # Refused heads raise neither.
-    until(lambda: len([edge for edge in proxy.edges() if edge["state"] == "accepting"]) == 2, "two edges")
+    until(lambda: len([edge for edge in proxy.edges() if edge["state"] == "ready"]) == 2, "two edges")
     with proxy.client() as client:
         assert client.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").status == 400
     assert proxy.get("/demo/worker").status == 200

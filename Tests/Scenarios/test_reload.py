@@ -22,7 +22,7 @@ def test_five_reloads_under_load_lose_no_request(start_proxy, keep):
     load.end()
     status = proxy.status()
     assert status["generation"] == 6
-    assert {edge["generation"] for edge in status["edges"] if edge["state"] == "accepting"} == {6}
+    assert {edge["generation"] for edge in status["edges"] if edge["state"] == "ready"} == {6}
 
 
 def test_a_reload_with_no_change_keeps_the_workers(start_proxy):

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import subprocess
 from dataclasses import dataclass
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -63,6 +64,15 @@ def descriptors(pid):
         except FileNotFoundError:
             continue
     return targets
+
+
+def limit(pid, resource, value):
+    """Lowers or restores a soft limit of a process, as its own user: root may lack the right over others."""
+    arguments = ["prlimit", f"--pid={pid}", f"--{resource}={value}:"]
+    user = user_of(pid)
+    if user != os.getuid():
+        arguments = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *arguments]
+    subprocess.run(arguments, check=True)
 
 
 def user_of(pid):

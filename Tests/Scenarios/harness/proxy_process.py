@@ -104,14 +104,6 @@ class Proxy:
         self.urls = self.event("ready")["listen"]
         return self
 
-    def urls_by_status(self):
-        """Where it listens, asked by the control socket, for one whose log does not say."""
-        try:
-            self.urls = [listener["url"] for listener in self.status()["listeners"]]
-        except OSError:
-            return None
-        return self.urls
-
     def access(self, count, **facts):
         """Waits for `count` lines in the access log, and gives all of them that have these values."""
         path = self.folder / "access.json"
@@ -214,4 +206,4 @@ class Proxy:
 
     def leftovers(self):
         """Sockets that a stopped proxy left in its folders."""
-        return [str(path) for path in self.folder.rglob("*") if path.is_socket()]
+        return [str(path) for path in (self.folder / "run").rglob("*") if path.is_socket()]

@@ -124,11 +124,14 @@ class Stream:
         return bool(piece)
 
     def read(self, count):
-        while len(self.waiting) < count:
-            if not self.more():
-                raise Closed(self.waiting)
-        data, self.waiting = self.waiting[:count], self.waiting[count:]
-        return data
+        pieces, left = [], count
+        while left:
+            if not self.waiting and not self.more():
+                raise Closed(b"".join(pieces))
+            pieces.append(self.waiting[:left])
+            self.waiting = self.waiting[left:]
+            left -= len(pieces[-1])
+        return b"".join(pieces)
 
     def read_until(self, delimiter):
         while delimiter not in self.waiting:
@@ -139,10 +142,12 @@ class Stream:
         return data
 
     def read_to_end(self):
+        pieces = [self.waiting]
+        self.waiting = b""
         while self.more():
-            pass
-        data, self.waiting = self.waiting, b""
-        return data
+            pieces.append(self.waiting)
+            self.waiting = b""
+        return b"".join(pieces)
 
     def ended(self):
         """Whether the other side has closed and nothing more came before; waits for one or the other."""
@@ -170,12 +175,15 @@ class Stream:
         return message
 
     def _read_length(self, message, length):
-        while len(message.body) < length:
+        pieces, left = [], length
+        while left:
             if not self.waiting and not self.more():
+                message.body = b"".join(pieces)
                 raise Closed(message.body)
-            piece = self.waiting[:length - len(message.body)]
-            self.waiting = self.waiting[len(piece):]
-            message.body += piece
+            pieces.append(self.waiting[:left])
+            self.waiting = self.waiting[left:]
+            left -= len(pieces[-1])
+        message.body = b"".join(pieces)
 
     def _read_chunks(self, message):
         while True:
