@@ -451,7 +451,8 @@ DJANGO = """
 
     settings.configure(
         SECRET_KEY="for a test", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, DEBUG=False,
-        MIDDLEWARE=["django.middleware.common.CommonMiddleware"])
+        MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+        LOGGING={"version": 1, "handlers": {"all": {"class": "logging.StreamHandler"}}, "root": {"handlers": ["all"]}})
 
     def index(request):
         return JsonResponse({"secure": request.is_secure(), "host": request.get_host(), "remote": request.META["REMOTE_ADDR"]})
@@ -520,6 +521,7 @@ def test_a_program_that_speaks_http(start_proxy, folder, where, keep_alive):
         services:
           tool: {{ command: [/usr/bin/python3, {folder}/program.py, "{where}", "{{worker}}"], workers: 2, concurrency: 4, keep_alive: {keep_alive} }}
     """)
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("tool")), "both workers")
     with proxy.client() as client:
         seen = [client.exchange(request()).text.split() for _ in range(10)]
     assert sorted(slot for slot, _, _ in seen) == ["1"] * 5 + ["2"] * 5
