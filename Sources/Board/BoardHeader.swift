@@ -22,10 +22,11 @@ enum BoardKind: UInt64 {
     case busy = 6
 }
 
-/// The first 128 bytes of each shared-memory file: what it is, how it is laid out, and its capacities.
+/// The first 128 bytes of each shared-memory file: what it is, how it is laid out, and its
+/// capacities.
 ///
-/// The layout hash covers every constant and capacity that an offset is computed from, so that a child of
-/// another build stops at once instead of reading nonsense.
+/// The layout hash covers every constant and capacity that an offset is computed from, so that a
+/// child of another build stops at once instead of reading nonsense.
 enum BoardHeader {
     /// Bytes before a file's first own word.
     static let size = 128

@@ -1,9 +1,10 @@
 public import Memory
 
-/// A file `busy` of one service: a byte for each place of each of its workers, which the worker sets to 1 before it calls the
-/// app and to 0 after the answer is written.
+/// A file `busy` of one service: a byte for each place of each of its workers, which the worker
+/// sets to 1 before it calls the app and to 0 after the answer is written.
 ///
-/// The master makes it with the service and keeps it for the next service in the same slot, since memory stays mapped.
+/// The master makes it with the service and keeps it for the next service in the same slot, since
+/// memory stays mapped.
 @frozen
 public struct BusyBytes: Sendable {
     private let region: SharedRegion
@@ -37,7 +38,8 @@ public struct BusyBytes: Sendable {
         self.workers = workers
     }
 
-    /// Where a worker's bytes begin in the file: the `busy_offset` it is told. Place n is n bytes further.
+    /// Where a worker's bytes begin in the file: the `busy_offset` it is told. Place n is n bytes
+    /// further.
     public static func offset(worker: Int) -> Int { BoardHeader.size + worker * placesMax }
 
     /// True while the worker is at work on the request in a place.

@@ -131,11 +131,13 @@ public struct EndpointSlot: Sendable {
     @inlinable
     public var identity: UInt64 { word(EndpointField.identity).loadRelaxed() }
 
-    /// Passive health: 0, or when the pause ends (nanoseconds of the monotonic clock). Changed by edges.
+    /// Passive health: 0, or when the pause ends (nanoseconds of the monotonic clock). Changed by
+    /// edges.
     @inlinable
     public var pausedUntil: SharedWord { word(EndpointField.pausedUntil) }
 
-    /// Passive health: 0, or the mark of the edge whose request tries the endpoint out. Changed by edges.
+    /// Passive health: 0, or the mark of the edge whose request tries the endpoint out. Changed by
+    /// edges.
     @inlinable
     public var trial: SharedWord { word(EndpointField.trial) }
 
@@ -143,7 +145,8 @@ public struct EndpointSlot: Sendable {
     @inlinable
     public var failures: SharedWord { word(EndpointField.failures) }
 
-    /// The latency estimate, packed by `Routing`. Changed by edges, where a lost update does no harm.
+    /// The latency estimate, packed by `Routing`. Changed by edges, where a lost update does no
+    /// harm.
     @inlinable
     public var latency: SharedWord { word(EndpointField.latency) }
 

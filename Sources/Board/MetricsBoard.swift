@@ -2,8 +2,8 @@ public import Memory
 
 /// The file `board`: one block of counters per edge slot.
 ///
-/// A block has one writer, so that counting costs a load and a store and never contends, and it stays when its edge dies:
-/// a total is the sum over all slots.
+/// A block has one writer, so that counting costs a load and a store and never contends, and it
+/// stays when its edge dies: a total is the sum over all slots.
 @frozen
 public struct MetricsBoard: Sendable {
     @usableFromInline let region: SharedRegion

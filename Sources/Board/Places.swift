@@ -10,17 +10,18 @@ public enum Taking: Equatable, Sendable {
     case gone
 }
 
-/// A place's word: 0 free, an edge's mark, or the mark of a dead edge with this bit, while the worker
-/// still works on what that edge sent it.
+/// A place's word: 0 free, an edge's mark, or the mark of a dead edge with this bit, while the
+/// worker still works on what that edge sent it.
 let orphanBit: UInt64 = 1 << 63
 
 extension Table {
     /// Takes a place at an endpoint for one request; never allocates, never waits.
     ///
-    /// Up to 64 the place is a word that goes from 0 to the edge's mark by compare-and-exchange. Above that, and without
-    /// limit, the edge counts in its own cell, looks at the sum, and steps back if it is too much; so the capacity is never
-    /// exceeded, whatever other edges do at the same moment. Afterwards the status is read again: either this edge sees
-    /// that the endpoint is being removed, or the master sees the place taken and does not reuse the slot.
+    /// Up to 64 the place is a word that goes from 0 to the edge's mark by compare-and-exchange.
+    /// Above that, and without limit, the edge counts in its own cell, looks at the sum, and steps
+    /// back if it is too much; so the capacity is never exceeded, whatever other edges do at the
+    /// same moment. Afterwards the status is read again: either this edge sees that the endpoint is
+    /// being removed, or the master sees the place taken and does not reuse the slot.
     ///
     /// - Parameter expected: the status under which the caller chose the endpoint.
     @inlinable
@@ -76,7 +77,8 @@ extension Table {
         return false
     }
 
-    /// Times an edge looks again after it stepped back from a cell; each needs another edge in between.
+    /// Times an edge looks again after it stepped back from a cell; each needs another edge in
+    /// between.
     @usableFromInline static var stepsBackMax: Int { 64 }
     @inlinable
     var stepsBackMax: Int { Self.stepsBackMax }
@@ -129,7 +131,8 @@ extension Table {
         return sum
     }
 
-    /// Says that an endpoint is gone, before the master knows: its socket refused. Not ready any more from here on.
+    /// Says that an endpoint is gone, before the master knows: its socket refused. Not ready any
+    /// more from here on.
     ///
     /// - Returns: true if this call made the difference.
     @discardableResult

@@ -49,11 +49,13 @@ extension Table {
 // MARK: the death of an edge
 
 extension Table {
-    /// Puts right what a dead edge left, and frees its slot. The process is to be gone for good: waited for.
+    /// Puts right what a dead edge left, and frees its slot. The process is to be gone for good:
+    /// waited for.
     ///
-    /// Places at programs and upstreams are free at once, since the connection died with the edge; those at our own workers
-    /// become orphans until the worker is seen to be idle. Safe beside living edges at any moment. In the end every waiting edge is
-    /// woken, since the dead one may have been about to do so.
+    /// Places at programs and upstreams are free at once, since the connection died with the edge;
+    /// those at our own workers become orphans until the worker is seen to be idle. Safe beside
+    /// living edges at any moment. In the end every waiting edge is woken, since the dead one may
+    /// have been about to do so.
     ///
     /// - Parameter ringHead: the head of the dead edge's signal ring.
     public func recover(_ edge: EdgeIdentity, ringHead: UInt64) -> Recovery {
@@ -101,7 +103,8 @@ extension Table {
 
     /// Frees the orphaned places whose worker is idle, and wakes who waits for them.
     ///
-    /// To be called from `orphanGraceNanoseconds` after `recover` on, and again while orphans are left.
+    /// To be called from `orphanGraceNanoseconds` after `recover` on, and again while orphans are
+    /// left.
     ///
     /// - Parameter isBusy: the worker's busy byte for a place.
     /// - Returns: orphans that are left, and the edges whose eventfd is to be written, as a mask.
@@ -128,7 +131,7 @@ extension Table {
         return (left, wakes)
     }
 
-    /// How long after an edge's death its orphans are left alone: a request it had sent may still lie in the worker's socket,
-    /// and the worker sets its busy byte only when it reads it.
+    /// How long after an edge's death its orphans are left alone: a request it had sent may still
+    /// lie in the worker's socket, and the worker sets its busy byte only when it reads it.
     public static let orphanGraceNanoseconds: UInt64 = 20_000_000
 }

@@ -1,7 +1,7 @@
 /// One life of an edge: its slot in the shared tables, and which process in that slot.
 ///
-/// A lease, a trial and a table of requests bear it, so that what a dead edge held can be told from what
-/// its successor in the same slot holds.
+/// A lease, a trial and a table of requests bear it, so that what a dead edge held can be told from
+/// what its successor in the same slot holds.
 @frozen
 public struct EdgeIdentity: Equatable, Sendable {
     /// 0…63.

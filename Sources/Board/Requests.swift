@@ -47,10 +47,11 @@ public struct RequestInFlight: Equatable, Sendable {
     public let tearingDownIsRaised: Bool
 }
 
-/// The requests in flight of one edge: bounded, always kept, read by the master when the edge has died.
+/// The requests in flight of one edge: bounded, always kept, read by the master when the edge has
+/// died.
 ///
-/// Which entries are free is the edge's own memory: a successor begins with none, after the master cleared them. A full
-/// ledger is a 503, never an untracked request.
+/// Which entries are free is the edge's own memory: a successor begins with none, after the master
+/// cleared them. A full ledger is a 503, never an untracked request.
 public struct RequestLedger: ~Copyable {
     private let table: Table
     private let base: Int
@@ -92,7 +93,8 @@ public struct RequestLedger: ~Copyable {
 
     /// Says how far a request is.
     ///
-    /// - Parameter position: for the phases that raise a signal, where; set *before* the record is begun.
+    /// - Parameter position: for the phases that raise a signal, where; set *before* the record is
+    ///   begun.
     public func setPhase(
         _ phase: RequestPhase, of slot: Int, position: UInt64 = RingPosition.none
     ) {

@@ -34,7 +34,8 @@ public struct ServiceSlot: Sendable {
         word(ServiceField.life).loadAcquiring() & Self.retiredBit != 0
     }
 
-    /// Changes whenever the set of the service's ready endpoints changes; edges then read the set anew.
+    /// Changes whenever the set of the service's ready endpoints changes; edges then read the set
+    /// anew.
     @inlinable
     public var version: UInt64 { word(ServiceField.version).loadAcquiring() }
 

@@ -2,7 +2,8 @@ public import Memory
 
 /// The file `rings`: a broadcast ring of signal records per edge slot, and one for the master.
 ///
-/// A record has a fixed size and a sequence word; `Signals` defines what is in it. Writers never wait and overwrite the oldest.
+/// A record has a fixed size and a sequence word; `Signals` defines what is in it. Writers never
+/// wait and overwrite the oldest.
 @frozen
 public struct SignalRings: Sendable {
     @usableFromInline let region: SharedRegion
@@ -97,7 +98,8 @@ public struct SignalRings: Sendable {
 
 /// Writes records into one ring. There is one at a time.
 ///
-/// `begin()`, then bytes through `payload(at:)`, then `publish`. Between the two the record's sequence word is odd.
+/// `begin()`, then bytes through `payload(at:)`, then `publish`. Between the two the record's
+/// sequence word is odd.
 public struct RingWriter: ~Copyable {
     @usableFromInline let region: SharedRegion
     @usableFromInline let base: Int
@@ -156,7 +158,8 @@ public enum RingReading: Equatable, Sendable {
     case lapped(lost: UInt64)
 }
 
-/// Reads one ring from a cursor of its own; any number of readers do, and the writer knows none of them.
+/// Reads one ring from a cursor of its own; any number of readers do, and the writer knows none of
+/// them.
 public struct RingReader: Sendable {
     private let region: SharedRegion
     private let base: Int

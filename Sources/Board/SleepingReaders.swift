@@ -1,10 +1,11 @@
 public import Memory
 
-/// The file `readers`: which readers of the rings sleep and want their eventfd written. Readers write it, so it is a file of
-/// its own beside the rings, which they only read.
+/// The file `readers`: which readers of the rings sleep and want their eventfd written. Readers
+/// write it, so it is a file of its own beside the rings, which they only read.
 ///
-/// A reader says it sleeps, looks at the rings once more, and waits with a time limit; a writer publishes, and looks
-/// at the flags once a loop turn. After an edge's death the master wakes all readers, since the edge may have taken a flag.
+/// A reader says it sleeps, looks at the rings once more, and waits with a time limit; a writer
+/// publishes, and looks at the flags once a loop turn. After an edge's death the master wakes all
+/// readers, since the edge may have taken a flag.
 @frozen
 public struct SleepingReaders: Sendable {
     @usableFromInline let region: SharedRegion
@@ -41,7 +42,8 @@ public struct SleepingReaders: Sendable {
 
     /// The readers that sleep, which the caller now wakes; each is returned once.
     ///
-    /// To be called after publishing, at most once a loop turn: costs a fence and a load when all are awake.
+    /// To be called after publishing, at most once a loop turn: costs a fence and a load when all
+    /// are awake.
     public func takeSleeping() -> UInt64 {
         SharedFence.sequential()
         guard mask.loadRelaxed() != 0 else { return 0 }

@@ -2,8 +2,9 @@ public import Memory
 
 /// The file `table`: services, endpoints, places, waiters, and the requests in flight of each edge.
 ///
-/// The master makes it and is the only one who adds and removes services, endpoints and edges; edges take places, count, and
-/// publish who waits. Copies are the same table. `Board.docc/Board.md` says what makes each step safe against `kill -9`.
+/// The master makes it and is the only one who adds and removes services, endpoints and edges;
+/// edges take places, count, and publish who waits. Copies are the same table.
+/// `Board.docc/Board.md` says what makes each step safe against `kill -9`.
 @frozen
 public struct Table: Sendable {
     @usableFromInline let region: SharedRegion
@@ -20,7 +21,8 @@ public struct Table: Sendable {
         return (Table(region: region, layout: layout), descriptor)
     }
 
-    /// Opens a table that the master made, after checking that it is laid out as this program expects.
+    /// Opens a table that the master made, after checking that it is laid out as this program
+    /// expects.
     public init(_ region: SharedRegion) throws(BoardError) {
         let found = try BoardHeader.capacities(of: region, kind: .table, count: 4)
         guard TableLayout.isPossible(found) else { throw .foreign }
@@ -39,10 +41,12 @@ public struct Table: Sendable {
     }
 
     /// Bit n is set while edge slot n lives: whose cells count.
+    @inlinable
     var liveEdgesWord: SharedWord { region.word(at: TableField.liveEdges) }
 
     /// The slots of living edges, as a mask.
-    public var liveEdges: UInt64 { region.word(at: 128).loadSequential() }
+    @inlinable
+    public var liveEdges: UInt64 { liveEdgesWord.loadSequential() }
 
     /// No endpoint slot from here on has ever been used.
     public var endpointHighWater: Int {

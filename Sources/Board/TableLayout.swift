@@ -1,13 +1,14 @@
 /// Where everything lies in the file `table`, computed from named capacities.
 ///
-/// Order: header · live edges · edges · services · endpoints · places · cells · waiters · requests in flight.
-/// What several processes change lies on cache lines of its own. Pages that nobody touches cost nothing, so the
-/// capacities may be generous.
+/// Order: header · live edges · edges · services · endpoints · places · cells · waiters · requests
+/// in flight. What several processes change lies on cache lines of its own. Pages that nobody
+/// touches cost nothing, so the capacities may be generous.
 @frozen
 public struct TableLayout: Equatable, Sendable {
     /// Services, from `limits.services`; at most 65,535, because a service's index has 16 bits.
     public let services: Int
-    /// Endpoint slots: `limits.endpoints` twice, since while a pool is rolled both generations are there.
+    /// Endpoint slots: `limits.endpoints` twice, since while a pool is rolled both generations are
+    /// there.
     public let endpoints: Int
     /// Edge slots, at most 64: four generations of each edge.
     public let edgeSlots: Int
@@ -24,7 +25,8 @@ public struct TableLayout: Equatable, Sendable {
     /// Bytes of the whole file.
     public let size: Int
 
-    /// - Precondition: 1…64 edge slots, 1…65,535 services, 1…1,048,576 endpoints and requests an edge.
+    /// - Precondition: 1…64 edge slots, 1…65,535 services, 1…1,048,576 endpoints and requests an
+    ///   edge.
     public init(services: Int, endpoints: Int, edgeSlots: Int, requestsPerEdge: Int) {
         precondition(Self.isPossible([services, endpoints, edgeSlots, requestsPerEdge]))
         self.services = services
@@ -70,8 +72,9 @@ public let serviceNameMax = 64
 public let addressBytesMax = 107
 
 /// Words of the table's own header, after the common one.
+@usableFromInline
 enum TableField {
-    static let liveEdges = 128
+    @usableFromInline static let liveEdges = 128
     static let endpointHighWater = 192
     static let headerSize = 256
 }
@@ -89,7 +92,8 @@ enum EdgeField {
     static let recordSize = 64
 }
 
-/// A service: line 0 changes seldom, the cursor and the mask of waiting edges have a line each, then the name.
+/// A service: line 0 changes seldom, the cursor and the mask of waiting edges have a line each,
+/// then the name.
 @usableFromInline
 enum ServiceField {
     /// 0 while free; else the generation, with the high bit set once it is retired.
@@ -104,7 +108,8 @@ enum ServiceField {
     @usableFromInline static let recordSize = 256
 }
 
-/// An endpoint: line 0 is read by each choice and changes seldom, line 1 changes with answers, then the address.
+/// An endpoint: line 0 is read by each choice and changes seldom, line 1 changes with answers, then
+/// the address.
 @usableFromInline
 enum EndpointField {
     @usableFromInline static let status = 0

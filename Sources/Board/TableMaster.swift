@@ -57,14 +57,16 @@ extension Table {
         return index
     }
 
-    /// Says that no configuration after `lastConfiguration` knows the service; its endpoints are retired by the caller.
+    /// Says that no configuration after `lastConfiguration` knows the service; its endpoints are
+    /// retired by the caller.
     public func retireService(_ index: Int, lastConfiguration: UInt64) {
         let slot = service(index)
         slot.word(ServiceField.lastConfiguration).storeRelaxed(lastConfiguration)
         slot.word(ServiceField.life).formUnion(ServiceSlot.retiredBit)
     }
 
-    /// Frees the slots of retired services that no living edge knows and that have no endpoint left.
+    /// Frees the slots of retired services that no living edge knows and that have no endpoint
+    /// left.
     public func reclaimServices() -> [Int] {
         var freed: [Int] = []
         let oldest = oldestLivingConfiguration
@@ -124,7 +126,8 @@ extension Table {
 
     /// Changes an endpoint's state, unless the reference is out of date.
     ///
-    /// - Returns: the edges whose eventfd is to be written, as a mask: those that waited for an endpoint to be ready.
+    /// - Returns: the edges whose eventfd is to be written, as a mask: those that waited for an
+    ///   endpoint to be ready.
     public func setState(_ state: EndpointState, of reference: EndpointReference) -> UInt64 {
         precondition(state != .free && state != .retired)
         guard change(reference, to: state) else { return 0 }
@@ -155,14 +158,16 @@ extension Table {
             UInt64(slot.number) << 32 | UInt64(UInt32(bitPattern: pid)))
     }
 
-    /// Removes an endpoint: nobody takes a place any more, and `reclaimEndpoints` frees the slot once nobody holds one.
+    /// Removes an endpoint: nobody takes a place any more, and `reclaimEndpoints` frees the slot
+    /// once nobody holds one.
     public func retire(_ reference: EndpointReference) {
         _ = change(reference, to: .retired)
     }
 
     /// Frees the slots of retired endpoints at which no living edge holds a place.
     ///
-    /// A place that a dead edge left behind holds nothing up: the worker of a retired endpoint has ended.
+    /// A place that a dead edge left behind holds nothing up: the worker of a retired endpoint has
+    /// ended.
     public func reclaimEndpoints() -> [EndpointReference] {
         var freed: [EndpointReference] = []
         for index in 0..<endpointHighWater {
@@ -189,7 +194,8 @@ extension Table {
 }
 
 extension EndpointPlan {
-    /// The same for each incarnation of a worker, and for an upstream wherever it stands in the list.
+    /// The same for each incarnation of a worker, and for an upstream wherever it stands in the
+    /// list.
     var identity: UInt64 {
         let (bytes, seed): ([UInt8], UInt64) =
             switch address {

@@ -1,6 +1,7 @@
 public import Memory
 
-/// Which of the three TLS ticket keys: tickets are made with `current`; those made with `previous` or `next` are taken too.
+/// Which of the three TLS ticket keys: tickets are made with `current`; those made with `previous`
+/// or `next` are taken too.
 public enum TicketKeyAge: Int, CaseIterable, Sendable {
     /// Current after the next rotation; known early, so that no edge meets a ticket it cannot read.
     case next = 0
@@ -10,8 +11,9 @@ public enum TicketKeyAge: Int, CaseIterable, Sendable {
 
 /// The file `keys`: three TLS ticket keys, which the master rotates and edges read.
 ///
-/// There are two sets of keys. A rotation writes the one that nobody reads and then changes one word, so that a reader never sees a torn
-/// key and never waits, even when the writer is killed in between.
+/// There are two sets of keys. A rotation writes the one that nobody reads and then changes one
+/// word, so that a reader never sees a torn key and never waits, even when the writer is killed in
+/// between.
 @frozen
 public struct TicketKeys: Sendable {
     private let region: SharedRegion
@@ -25,7 +27,8 @@ public struct TicketKeys: Sendable {
     private static let size = setsAt + 2 * setSize
     private static let constants = [keySize, setSize, setsAt]
 
-    /// Makes the file with three keys, given one after the other in the order next, current, previous.
+    /// Makes the file with three keys, given one after the other in the order next, current,
+    /// previous.
     public static func create(
         keys: Span<UInt8>, now: UInt64
     ) throws(SharedMemoryError) -> (keys: TicketKeys, descriptor: Int32) {
@@ -53,7 +56,8 @@ public struct TicketKeys: Sendable {
     /// When the keys were last rotated (Unix time in nanoseconds, as the master gave it).
     public var rotated: UInt64 { region.word(at: Self.rotatedAt).loadAcquiring() }
 
-    /// Makes the next key current and the current one previous, and takes a new next one. Only the master does this.
+    /// Makes the next key current and the current one previous, and takes a new next one. Only the
+    /// master does this.
     public func rotate(next: Span<UInt8>, now: UInt64) {
         precondition(next.count == Self.keySize)
         let sequence = region.word(at: Self.sequenceAt)

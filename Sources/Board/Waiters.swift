@@ -1,6 +1,7 @@
 public import Memory
 
-/// What one edge publishes about its waiters of one service. Only that edge writes, but for the baton.
+/// What one edge publishes about its waiters of one service. Only that edge writes, but for the
+/// baton.
 @frozen
 public struct WaiterWords: Sendable {
     @usableFromInline let region: SharedRegion
@@ -20,15 +21,18 @@ public struct WaiterWords: Sendable {
     @inlinable
     var count: SharedWord { region.word(at: base &+ WaiterField.count) }
 
-    /// 0, or the endpoint that has room for this edge's oldest waiter, plus 1; set by whoever freed it.
+    /// 0, or the endpoint that has room for this edge's oldest waiter, plus 1; set by whoever freed
+    /// it.
     @inlinable
     var baton: SharedWord { region.word(at: base &+ WaiterField.baton) }
 }
 
-/// The queue of a service over all edges: the mask of waiting edges in the service, and a line of words for each edge.
+/// The queue of a service over all edges: the mask of waiting edges in the service, and a line of
+/// words for each edge.
 ///
-/// No wake-up is lost, because each side writes first and looks afterwards, in sequential order: who frees a place stores 0 and then reads the
-/// mask; who comes to wait publishes itself and then tries once more for a place.
+/// No wake-up is lost, because each side writes first and looks afterwards, in sequential order:
+/// who frees a place stores 0 and then reads the mask; who comes to wait publishes itself and then
+/// tries once more for a place.
 extension Table {
     /// The baton that names no endpoint: look everywhere.
     public static let anyEndpoint: UInt64 = .max
@@ -46,10 +50,11 @@ extension Table {
         return Int(truncatingIfNeeded: sum)
     }
 
-    /// Counts one more waiter of this edge, unless more than `queueLimit` would wait over all edges.
+    /// Counts one more waiter of this edge, unless more than `queueLimit` would wait over all
+    /// edges.
     ///
-    /// The limit is never exceeded. When several edges come for the last room at the same moment, all of them may be
-    /// refused: each counts itself first and steps back if the sum is too much.
+    /// The limit is never exceeded. When several edges come for the last room at the same moment,
+    /// all of them may be refused: each counts itself first and steps back if the sum is too much.
     ///
     /// - Parameters:
     ///   - count: this edge's waiters of the service, the new one included.
@@ -83,7 +88,8 @@ extension Table {
 
     /// The edge slot whose oldest waiter has waited longest, and since when.
     ///
-    /// - Parameter after: only edges whose oldest waiter is younger than that of this slot; ties go by slot number.
+    /// - Parameter after: only edges whose oldest waiter is younger than that of this slot; ties go
+    ///   by slot number.
     public func oldestWaiting(
         _ index: Int, after: (slot: Int, since: UInt64)? = nil
     ) -> (slot: Int, since: UInt64)? {
@@ -102,7 +108,8 @@ extension Table {
         return best
     }
 
-    /// Tells an edge that an endpoint has room for its oldest waiter; its eventfd is to be written afterwards.
+    /// Tells an edge that an endpoint has room for its oldest waiter; its eventfd is to be written
+    /// afterwards.
     ///
     /// Of two batons that meet, none is lost: the edge then looks everywhere.
     public func passBaton(service: Int, to slot: Int, endpoint: UInt64) {
@@ -120,7 +127,8 @@ extension Table {
         return baton == 0 ? nil : baton == Self.anyEndpoint ? baton : baton &- 1
     }
 
-    /// Passes the baton to the edge with the oldest waiter of a service that got room: a worker became ready.
+    /// Passes the baton to the edge with the oldest waiter of a service that got room: a worker
+    /// became ready.
     ///
     /// - Returns: the edge slots whose eventfd is to be written, as a mask.
     public func wakeOldest(_ service: Int) -> UInt64 {
@@ -129,7 +137,8 @@ extension Table {
         return 1 << UInt64(oldest.slot)
     }
 
-    /// Passes a baton to every edge that waits for anything, as after the death of one that may have held it.
+    /// Passes a baton to every edge that waits for anything, as after the death of one that may
+    /// have held it.
     ///
     /// - Returns: the edge slots whose eventfd is to be written, as a mask.
     public func wakeAll() -> UInt64 {

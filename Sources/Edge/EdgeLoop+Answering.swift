@@ -91,13 +91,7 @@ extension EdgeLoop where World: ~Copyable {
     /// Whether the answer is an event stream, which is never held back.
     private func isEventStream(in bytes: Span<UInt8>) -> Bool {
         guard let field = responseHead.fields.first(.contentType) else { return false }
-        let wanted = ("text/event-stream" as StaticString).bytes
-        let value = bytes.extracting(field.value.indices)
-        guard value.count >= wanted.count else { return false }
-        for index in wanted.indices where value[index] | 0x20 != wanted[index] | 0x20 {
-            return false
-        }
-        return true
+        return bytes.extracting(field.value.indices).begins(with: "text/event-stream")
     }
 
     /// Passes an interim answer on: 100 to a client that waits for it, others to any HTTP/1.1 client.

@@ -44,8 +44,8 @@ extension EdgeLoop where World: ~Copyable {
         case .allFull:
             perform(exchanges[exchange].state.handle(.allFull), exchange)
         case .noneAvailable:
-            // Workers come back; servers elsewhere may not.
-            if service.kind.contains(.upstream) {
+            // Workers come back, unless they were given up; servers elsewhere may not.
+            if service.kind.contains(.upstream) || !balancer.hasHope(service: service.slot) {
                 // After a retry that finds nobody else the first failure is the one to tell of.
                 fail(exchange, exchanges[exchange].lastFailure ?? unavailable(service.slot))
             } else {

@@ -35,6 +35,8 @@ extension EdgeLoop where World: ~Copyable {
             giveBack(lease)
             fail(exchange, .proxyInternalError)
         case .failed(let number):
+            // The socket of a worker of ours refuses only when the worker is gone.
+            if exchanges[exchange].has(.isOurs) { balancer.markDown(lease.endpoint) }
             endpointFailed(lease)
             giveBack(lease)
             fail(exchange, Self.failure(ofConnect: number))

@@ -1,4 +1,5 @@
 import Board
+import Configuration
 import HTTP
 import Linux
 import Memory
@@ -47,8 +48,7 @@ extension EdgeLoop where World: ~Copyable {
         } else {
             flags.insert(.hasBody)
         }
-        let peer = clients[client].peer
-        isTrustedPeer = settings.trusts(clients[client].address)
+        let peer = findClient(client, in: bytes)
         var id = RequestID.none
         if isTrustedPeer, let field = requestHead.fields.first(.xRequestID) {
             id = RequestID(bytes.extracting(field.value.indices)) ?? .none
@@ -64,6 +64,20 @@ extension EdgeLoop where World: ~Copyable {
             state: ExchangeState(isIdempotent: requestHead.method.isIdempotent),
             client: Int32(client), flags: flags, facts: facts, text: .none,
             framing: requestHead.framing, decoder: BodyDecoder(requestHead.framing), startedAt: now)
+    }
+
+    /// Finds out who the client is: the peer, or whom a trusted peer names.
+    private mutating func findClient(_ client: Int, in bytes: Span<UInt8>) -> PeerAddress {
+        let address = clients[client].address
+        clientAddress = IPAddress(high: address.high, low: address.low)
+        isTrustedPeer = settings.trusts(clientAddress)
+        isSecureClient = clients[client].has(.isSecure)
+        guard isTrustedPeer else { return clients[client].peer }
+        if let named = settings.client(namedIn: requestHead, from: bytes) { clientAddress = named }
+        if let field = requestHead.fields.first(.xForwardedProto) {
+            isSecureClient = bytes.extracting(field.value.indices).begins(with: "https")
+        }
+        return PeerAddress(ipv6High: clientAddress.high, low: clientAddress.low)
     }
 
     /// Writes down what is needed of the head after its block is gone: the texts of the log line, and the parts of the
@@ -158,10 +172,14 @@ extension EdgeLoop where World: ~Copyable {
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
         let facts = exchanges[exchange].facts
+        // Programs and servers are told of the peer, and what the peer said; a worker of ours of the client alone.
+        let service = Int(exchanges[exchange].service)
+        let toWorker = service >= 0 && settings.services[service].isOurs
+        let address = toWorker ? facts.remote : clients[client].peer
         let listener = Int(clients[client].listener)
         return RequestOrigin(
-            address: addressText.fill { facts.remote.write(to: &$0) }, port: facts.remotePort,
-            isSecure: clients[client].has(.isSecure),
+            address: addressText.fill { address.write(to: &$0) }, port: facts.remotePort,
+            isSecure: toWorker ? isSecureClient : clients[client].has(.isSecure),
             serverPort: settings.listeners[listener].port,
             authority: settings.authorities[listener],
             requestID: idText.fill { facts.id.write(to: &$0) }, isTrusted: isTrustedPeer)

@@ -23,9 +23,7 @@ extension EdgeLoop where World: ~Copyable {
     mutating func route(_ exchange: Int, _ client: Int, in bytes: Span<UInt8>) -> RouteDecision {
         exchanges[exchange].route = Int32(settings.ownRoute)
         if settings.listeners[Int(clients[client].listener)].redirects { return .redirectToHTTPS }
-        let address = clients[client].address
-        let peer = IPAddress(high: address.high, low: address.low)
-        switch routes.match(requestHead, in: bytes, peer: peer) {
+        switch routes.match(requestHead, in: bytes, peer: clientAddress) {
         case .none: return .none
         case .denied: return .denied
         case .ambiguous: return .badPath
@@ -39,7 +37,7 @@ extension EdgeLoop where World: ~Copyable {
             let service = routes.nextService(of: number)
             exchanges[exchange].service = Int32(service)
             exchanges[exchange].keyHash = keyHashes[service].hash(
-                requestHead, in: bytes, client: peer)
+                requestHead, in: bytes, client: clientAddress)
             return .forward(strippedBytes: strippedBytes)
         }
     }

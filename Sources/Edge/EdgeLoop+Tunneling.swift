@@ -18,7 +18,8 @@ extension EdgeLoop where World: ~Copyable {
         if !clients[client].inbound.isNone || clients[client].has(.readable) {
             queue(client: client)
         }
-        if !upstreams[upstream].inbound.isNone { passToClient(exchange) }
+        if !upstreams[upstream].inbound.isNone { return passToClient(exchange) }
+        flushClient(client)
     }
 
     private mutating func touchTunnel(_ exchange: Int) {

@@ -46,6 +46,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var trailers: FieldTable
     /// Whether the peer of the request just parsed is a trusted proxy.
     var isTrustedPeer = false
+    /// Who sent the request just parsed, and whether over https: the peer, or what a trusted proxy says.
+    var clientAddress = IPAddress(ipv4: 0)
+    var isSecureClient = false
     /// Small texts of the moment: an address, a request id, the date of this second, a chunk's framing.
     let addressText = TextScratch(capacity: 64)
     let idText = TextScratch(capacity: 32)
@@ -153,7 +156,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     }
 
     private func waitTime() -> UInt64? {
-        if ready.count > 0 { return 0 }
+        if ready.count > 0 || balancer.hasErrands { return 0 }
         var deadline = min(min(acceptingResumesAt, looksAt), min(drainDeadline, starvedUntil))
         if let due = journal.dueAt { deadline = min(deadline, due) }
         if let due = balancer.nextDeadline { deadline = min(deadline, due) }

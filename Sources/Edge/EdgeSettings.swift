@@ -82,9 +82,30 @@ struct EdgeSettings: ~Copyable {
     var ownRoute: Int { routeKinds.count - 1 }
 
     /// Whether a peer's word about its own client is believed.
-    func trusts(_ address: InternetAddress) -> Bool {
+    func trusts(_ peer: IPAddress) -> Bool {
         guard !trusted.isEmpty else { return false }
-        let peer = IPAddress(high: address.high, low: address.low)
         return trusted.contains { $0.contains(peer) }
+    }
+
+    /// The client that a chain of trusted proxies names in `X-Forwarded-For`: the last address that is not a trusted proxy's
+    /// own; nil when there is none that can be read.
+    func client(namedIn head: borrowing RequestHead, from bytes: Span<UInt8>) -> IPAddress? {
+        var found: IPAddress?
+        var index = head.fields.count
+        while index > 0 {
+            index -= 1
+            guard head.fields[index].code == .xForwardedFor else { continue }
+            var text = ""
+            let value = bytes.extracting(head.fields[index].value.indices)
+            for position in value.indices { text.unicodeScalars.append(Unicode.Scalar(value[position])) }
+            for part in text.split(separator: ",").reversed() {
+                guard let address = IPAddress(part.drop { $0 == " " }.prefix { $0 != " " }) else {
+                    return found
+                }
+                found = address
+                if !trusts(address) { return found }
+            }
+        }
+        return found
     }
 }

@@ -51,7 +51,8 @@ package struct Account: Equatable, Sendable {
         unsafe getpwuid(number).map { unsafe String(cString: $0.pointee.pw_name) }
     }
 
-    /// Becomes this user for good: groups, then group, then user; and makes sure that there is no way back.
+    /// Becomes this user for good: groups, then group, then user; and makes sure that there is no
+    /// way back.
     ///
     /// The kernel clears the parent-death signal with it; arm it again.
     package func assume() throws(SystemError) {

@@ -22,9 +22,10 @@ package enum ProcessEnd: Equatable, Sendable, CustomStringConvertible {
     /// For people: `exit 1` or `signal 9 (Killed)`.
     package var description: String {
         switch self {
-        case .exited(let code): "exit \(code)"
+        case .exited(let code): return "exit \(code)"
         case .signalled(let number):
-            unsafe "signal \(number) (\(strsignal(number).map { unsafe String(cString: $0) } ?? "?"))"
+            let name = unsafe strsignal(number).map { unsafe String(cString: $0) } ?? "?"
+            return "signal \(number) (\(name))"
         }
     }
 }
@@ -51,7 +52,8 @@ package struct ChildProcess: ~Copyable {
         clinux_pidfd_signal(descriptor.number, signal) == 0
     }
 
-    /// Sends a signal to the whole process group that this process leads; false when nobody is in it.
+    /// Sends a signal to the whole process group that this process leads; false when nobody is in
+    /// it.
     @discardableResult
     package func sendToGroup(_ signal: Int32) -> Bool { kill(-pid, signal) == 0 }
 
@@ -72,7 +74,8 @@ package struct ChildProcess: ~Copyable {
         }
     }
 
-    /// Reaps any one child of this process that has ended, an adopted orphan too; nil when none has.
+    /// Reaps any one child of this process that has ended, an adopted orphan too; nil when none
+    /// has.
     package static func reapAny() -> (pid: Int32, status: ProcessEnd)? {
         var status: Int32 = 0
         let pid = unsafe clinux_waitpid(-1, &status, WNOHANG)

@@ -2,14 +2,16 @@ import CLinux
 
 /// How much of the machine this process may use.
 package enum Cores {
-    /// The processors that work can be spread over: affinity, and the control group's share rounded up.
+    /// The processors that work can be spread over: affinity, and the control group's share rounded
+    /// up.
     package static var available: Int {
         var count = max(1, Int(clinux_affinity_count()))
         if let quota = groupQuota() { count = min(count, quota) }
         return count
     }
 
-    /// The smallest `cpu.max` (or `cpu.cfs_quota_us`) on the way up from our control group; nil: no limit.
+    /// The smallest `cpu.max` (or `cpu.cfs_quota_us`) on the way up from our control group; nil: no
+    /// limit.
     private static func groupQuota() -> Int? {
         guard let text = try? FileSystem.readText("/proc/self/cgroup") else { return nil }
         var smallest: Int?

@@ -5,7 +5,8 @@ import CLinux
 private let fileBytesMax = 64 << 20
 
 extension Descriptor {
-    /// Everything from the file's start to its end, wherever its position stands; the position is not moved.
+    /// Everything from the file's start to its end, wherever its position stands; the position is
+    /// not moved.
     ///
     /// Throws `EFBIG` for more than 64 MiB.
     package borrowing func readAll() throws(SystemError) -> [UInt8] {
@@ -58,7 +59,8 @@ extension Descriptor {
         return true
     }
 
-    /// Locks the file for this open file alone, until its last copy is closed; false when another has it.
+    /// Locks the file for this open file alone, until its last copy is closed; false when another
+    /// has it.
     package borrowing func tryLock() -> Bool { clinux_flock_try(number) == 0 }
 
     /// What has come on a non-blocking socket or pipe; empty at its end, nil when nothing waits.

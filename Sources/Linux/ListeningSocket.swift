@@ -10,9 +10,9 @@ package struct ListeningSocket: ~Copyable, Sendable {
 
     /// Binds a TCP address.
     ///
-    /// With `sharesPort` several such sockets of one user listen on one address, and the kernel spreads connections
-    /// over them. IPv6 sockets take IPv6 only, so that both families can be bound side by side.
-    /// Errors: `EADDRINUSE`, `EACCES` below port 1024, `EADDRNOTAVAIL`.
+    /// With `sharesPort` several such sockets of one user listen on one address, and the kernel
+    /// spreads connections over them. IPv6 sockets take IPv6 only, so that both families can be
+    /// bound side by side. Errors: `EADDRINUSE`, `EACCES` below port 1024, `EADDRNOTAVAIL`.
     package init(
         tcp address: SocketAddress, backlog: Int = 1024, sharesPort: Bool = true
     ) throws(SystemError) {
@@ -29,7 +29,8 @@ package struct ListeningSocket: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Binds a Unix socket: a file of this mode and owner, made in one step that nobody else gets in between of.
+    /// Binds a Unix socket: a file of this mode and owner, made in one step that nobody else gets
+    /// in between of.
     ///
     /// The file must not be there yet. `owner` needs root when it is not us.
     package init(
@@ -53,6 +54,21 @@ package struct ListeningSocket: ~Copyable, Sendable {
         guard unsafe chmod(path, mode) == 0 else { throw SystemError("chmod") }
         self.address = address
         self.descriptor = descriptor
+    }
+
+    /// Makes sure that nobody listens on a TCP address, not even a process that would share the port.
+    ///
+    /// It only binds, and so never takes a connection away. Throws `EADDRINUSE` and the like.
+    package static func checkFree(_ address: SocketAddress) throws(SystemError) {
+        let number = socket(address.family, streamFlags, 0)
+        guard number >= 0 else { throw SystemError("socket") }
+        let descriptor = Descriptor(owning: number)
+        try descriptor.set(SOL_SOCKET, SO_REUSEADDR, 1)
+        if address.kind == .ipv6 { try descriptor.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+        let result = unsafe address.withRaw { raw, size in
+            unsafe clinux_address_bind(number, raw, size)
+        }
+        guard result == 0 else { throw SystemError("bind") }
     }
 
     /// Takes over a socket that listens already.
@@ -79,7 +95,8 @@ package struct ListeningSocket: ~Copyable, Sendable {
         return accepted >= 0 ? Descriptor(owning: accepted) : nil
     }
 
-    /// Connects to `address`, waiting for at most the kernel's own time; for tests and for the control socket.
+    /// Connects to `address`, waiting for at most the kernel's own time; for tests and for the
+    /// control socket.
     package static func connect(to address: SocketAddress) throws(SystemError) -> Descriptor {
         let flags = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let number = socket(address.family, flags, 0)
@@ -92,13 +109,22 @@ package struct ListeningSocket: ~Copyable, Sendable {
         return descriptor
     }
 
+    /// Makes accepting wait, as programs expect it that inherit a socket.
+    package static func makeBlocking(_ number: Int32) throws(SystemError) {
+        let flags = clinux_fcntl(number, F_GETFL, 0)
+        guard flags >= 0, clinux_fcntl(number, F_SETFL, flags & ~O_NONBLOCK) == 0 else {
+            throw SystemError("fcntl")
+        }
+    }
+
     /// Whether a connection waits in the queue of a listening socket.
     package static func hasWaiting(_ number: Int32) -> Bool {
         var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
         return unsafe poll(&entry, 1, 0) == 1
     }
 
-    /// Whether something accepts connections at `address` right now; refused, absent or full is a no.
+    /// Whether something accepts connections at `address` right now; refused, absent or full is a
+    /// no.
     package static func accepts(_ address: SocketAddress) -> Bool {
         let flags = streamFlags
         let number = socket(address.family, flags, 0)

@@ -1,6 +1,7 @@
 import CLinux
 
-/// Files that live in memory only and have no name: for shared memory, and to hand bytes to children.
+/// Files that live in memory only and have no name: for shared memory, and to hand bytes to
+/// children.
 package enum MemoryFile {
     /// A writable memory file of `size` zero bytes, mode 0600, whose size can never change again.
     ///

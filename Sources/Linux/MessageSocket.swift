@@ -2,10 +2,12 @@ import CLinux
 
 /// One end of a pair of sockets that carries whole packets, with descriptors.
 ///
-/// Non-blocking and close-on-exec. When the last copy of the other end closes, this end reads `.closed`: that is how a
-/// child learns that its parent has died, and how a parent learns that a child is done talking.
+/// Non-blocking and close-on-exec. When the last copy of the other end closes, this end reads
+/// `.closed`: that is how a child learns that its parent has died, and how a parent learns that a
+/// child is done talking.
 package struct MessageSocket: ~Copyable, Sendable {
-    /// Largest packet in bytes, so that one can be received whole (workers and zygotes keep to it too).
+    /// Largest packet in bytes, so that one can be received whole (workers and zygotes keep to it
+    /// too).
     package static let packetBytesMax = 64 << 10
     /// Most descriptors in one packet.
     package static let descriptorsMax = Int(CLINUX_MESSAGE_DESCRIPTORS)
@@ -60,7 +62,8 @@ package struct MessageSocket: ~Copyable, Sendable {
         case closed
     }
 
-    /// Takes the oldest packet. A packet or a set of descriptors too large for us is `EMSGSIZE`, and is gone.
+    /// Takes the oldest packet. A packet or a set of descriptors too large for us is `EMSGSIZE`,
+    /// and is gone.
     package func receive() throws(SystemError) -> Received {
         var bytes = [UInt8](repeating: 0, count: Self.packetBytesMax)
         var numbers = [Int32](repeating: -1, count: Self.descriptorsMax)
@@ -98,7 +101,8 @@ package struct MessageSocket: ~Copyable, Sendable {
         }
     }
 
-    /// Waits until something can be received or the other end is closed, or the time is over: then false.
+    /// Waits until something can be received or the other end is closed, or the time is over: then
+    /// false.
     package func waitReadable(milliseconds: Int32) -> Bool {
         var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
         return unsafe poll(&entry, 1, milliseconds) > 0

@@ -1,13 +1,15 @@
 import CCares
 
-/// Looks names up by the system's configuration (hosts file and DNS), several at once, with the answers' time to live.
+/// Looks names up by the system's configuration (hosts file and DNS), several at once, with the
+/// answers' time to live.
 ///
 /// It waits in `wait`, so it lives in a process of its own.
 @safe
 package struct NameResolver: ~Copyable {
     /// What became of one question.
     package enum Answer: Equatable, Sendable {
-        /// The addresses as text, and for how many seconds they hold; nil when the source does not say.
+        /// The addresses as text, and for how many seconds they hold; nil when the source does not
+        /// say.
         case found([String], seconds: Int?)
         /// Why there are none.
         case failed(String)

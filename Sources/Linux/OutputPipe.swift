@@ -16,7 +16,8 @@ package struct OutputPipe: ~Copyable {
     /// - Parameter descriptor: the read end, made non-blocking by `pipe`.
     package init(owning descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
-    /// A pipe: its reader, non-blocking, and the blocking write end for a child; both close-on-exec.
+    /// A pipe: its reader, non-blocking, and the blocking write end for a child; both
+    /// close-on-exec.
     package static func pipe() throws(SystemError) -> Ends {
         var numbers: [Int32] = [-1, -1]
         guard unsafe pipe2(&numbers, O_CLOEXEC) == 0 else { throw SystemError("pipe2") }
@@ -36,7 +37,8 @@ package struct OutputPipe: ~Copyable {
         }
     }
 
-    /// The whole lines that have come, without their ends; at the end of the pipe also an unfinished last one.
+    /// The whole lines that have come, without their ends; at the end of the pipe also an
+    /// unfinished last one.
     ///
     /// Bytes that are no UTF-8 are replaced.
     package mutating func lines() -> [String] {

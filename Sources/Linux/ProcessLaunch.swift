@@ -2,9 +2,9 @@ import CLinux
 
 /// A program to start, with exactly the descriptors it is meant to have.
 ///
-/// `posix_spawn`, never a bare `fork`: nothing of this process runs in the child. The child gets the
-/// descriptors listed and no other, an empty signal mask, every signal's default, and a session of its
-/// own, so that Ctrl-C on the terminal reaches only its parent.
+/// `posix_spawn`, never a bare `fork`: nothing of this process runs in the child. The child gets
+/// the descriptors listed and no other, an empty signal mask, every signal's default, and a session
+/// of its own, so that Ctrl-C on the terminal reaches only its parent.
 package struct ProcessLaunch: Sendable {
     /// Path of the program; without a slash it is looked up in this process's `PATH`.
     package var program: String
@@ -16,7 +16,8 @@ package struct ProcessLaunch: Sendable {
     package var folder: String?
     /// A session (and so a process group) of its own.
     package var ownSession = true
-    /// The child's number for each descriptor, and ours. Numbers 0 to 2 that are not named are `/dev/null`.
+    /// The child's number for each descriptor, and ours. Numbers 0 to 2 that are not named are
+    /// `/dev/null`.
     private(set) package var descriptors: [(inChild: Int32, ours: Int32)] = []
 
     package init(program: String, arguments: [String], environment: [String], folder: String? = nil)
@@ -27,13 +28,15 @@ package struct ProcessLaunch: Sendable {
         self.folder = folder
     }
 
-    /// Gives the child our descriptor `ours` under the number `inChild`; it has to be open until `start`.
+    /// Gives the child our descriptor `ours` under the number `inChild`; it has to be open until
+    /// `start`.
     package mutating func give(_ ours: Int32, as inChild: Int32) {
         precondition(!descriptors.contains { $0.inChild == inChild })
         descriptors.append((inChild, ours))
     }
 
-    /// Starts it. Errors: `ENOENT`, `EACCES`, `ENOEXEC` of the program, `ENOENT` or `ENOTDIR` of the folder.
+    /// Starts it. Errors: `ENOENT`, `EACCES`, `ENOEXEC` of the program, `ENOENT` or `ENOTDIR` of
+    /// the folder.
     package func start() throws(SystemError) -> ChildProcess {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)

@@ -25,7 +25,8 @@ package struct ResourceLimit: Equatable, Sendable {
         }
     }
 
-    /// Raises the soft limit to `wanted`, and the hard one where the kernel lets us; gives what counts now.
+    /// Raises the soft limit to `wanted`, and the hard one where the kernel lets us; gives what
+    /// counts now.
     package static func raise(_ kind: Kind, to wanted: UInt64) throws(SystemError) -> UInt64 {
         let limit = try ResourceLimit(kind)
         guard limit.soft < wanted else { return limit.soft }

@@ -1,7 +1,8 @@
 import CLinux
 
-/// What the master tells a child of its own program at its start: text lines `name value` in a sealed memory file on
-/// descriptor 3, and the numbers of the descriptors that the child has inherited (`fd.NAME`).
+/// What the master tells a child of its own program at its start: text lines `name value` in a
+/// sealed memory file on descriptor 3, and the numbers of the descriptors that the child has
+/// inherited (`fd.NAME`).
 package struct RoleSheet: Equatable, Sendable {
     /// The descriptor the sheet is on in every child.
     package static let descriptorNumber: Int32 = 3
@@ -40,7 +41,8 @@ package struct RoleSheet: Equatable, Sendable {
         values["fd.\(name)"].flatMap { Int32($0) }
     }
 
-    /// Takes over an inherited descriptor, made close-on-exec; to be called once for each. Nil when it was not given.
+    /// Takes over an inherited descriptor, made close-on-exec; to be called once for each. Nil when
+    /// it was not given.
     package func takeDescriptor(_ name: String) -> Descriptor? {
         guard let number = descriptorNumber(name), number > Self.descriptorNumber,
             clinux_fcntl(number, F_SETFD, FD_CLOEXEC) == 0
@@ -48,7 +50,8 @@ package struct RoleSheet: Equatable, Sendable {
         return Descriptor(owning: number)
     }
 
-    /// Every name that begins with `prefix`, without it, in the order they were written: `listener.` → `0`, `1`.
+    /// Every name that begins with `prefix`, without it, in the order they were written:
+    /// `listener.` → `0`, `1`.
     package func names(after prefix: String) -> [String] {
         order.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
     }
@@ -81,8 +84,9 @@ extension RoleSheet {
         }
     }
 
-    /// Makes this process what its role is meant to be, before it touches anything from outside: named `title`, of the
-    /// sheet's user for good, without core dumps, and, when `endsWithParent`, killed when the master ends.
+    /// Makes this process what its role is meant to be, before it touches anything from outside:
+    /// named `title`, of the sheet's user for good, without core dumps, and, when `endsWithParent`,
+    /// killed when the master ends.
     ///
     /// Throws `ESRCH` when the master has ended already.
     package func settle(as title: String, endsWithParent: Bool = true) throws(SystemError) {

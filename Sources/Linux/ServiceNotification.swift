@@ -1,6 +1,7 @@
 import CLinux
 
-/// A message to whoever started this process and asked to hear when it is ready (systemd's `sd_notify`).
+/// A message to whoever started this process and asked to hear when it is ready (systemd's
+/// `sd_notify`).
 package enum ServiceNotification {
     /// Sends `READY=1` and the like to `$NOTIFY_SOCKET`; false when nobody asked.
     ///

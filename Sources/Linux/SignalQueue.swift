@@ -7,7 +7,8 @@ package struct SignalQueue: ~Copyable {
     /// Readable when a signal waits.
     package let descriptor: Descriptor
 
-    /// Blocks `signals` in the calling thread (call it before any other thread is made) and queues them.
+    /// Blocks `signals` in the calling thread (call it before any other thread is made) and queues
+    /// them.
     package init(_ signals: [Int32]) throws(SystemError) {
         var set = sigset_t()
         unsafe sigemptyset(&set)

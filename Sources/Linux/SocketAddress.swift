@@ -37,7 +37,8 @@ package struct SocketAddress: Equatable, Sendable {
         bytes = unsafe withUnsafeBytes(of: &six) { unsafe Array($0) }
     }
 
-    /// A Unix socket's path; a leading `@` stands for the abstract name space. Throws `ENAMETOOLONG` over 107 bytes.
+    /// A Unix socket's path; a leading `@` stands for the abstract name space. Throws
+    /// `ENAMETOOLONG` over 107 bytes.
     package static func unix(path: String) throws(SystemError) -> SocketAddress {
         var name = Array(path.utf8)
         guard !name.isEmpty, name.count <= unixPathBytesMax else {

@@ -1,20 +1,32 @@
+internal import Synchronization
+
 #if CRASH_STEPS
     internal import CLinux
-    internal import Synchronization
+#endif
 
-    /// Kills this process before its n-th change of shared memory; only in debug builds, for the crash tests.
-    ///
-    /// Every change that `SharedRegion` and its words make counts as one step, so a test that arms each
-    /// number in turn has tried a `kill -9` at every point where another process could see a difference.
-    public enum CrashSteps {
+/// Kills this process before its n-th change of shared memory, for the crash tests.
+///
+/// In debug builds every change that `SharedRegion` and its words make counts as one step, so a
+/// test that arms each number in turn has tried a `kill -9` at every point where another process
+/// could see a difference. In release builds nothing is counted.
+public enum CrashSteps {
+    #if CRASH_STEPS
         private static let remaining = Atomic<Int>(Int.max)
+    #endif
 
-        /// Lets `count` changes happen; the next one never does: the process gets SIGKILL in front of it.
-        public static func arm(after count: Int) { remaining.store(count, ordering: .relaxed) }
+    /// Lets `count` changes happen; the next one never does: the process gets SIGKILL in front of
+    /// it.
+    ///
+    /// - Precondition: this is a debug build.
+    public static func arm(after count: Int) {
+        #if CRASH_STEPS
+            remaining.store(count, ordering: .relaxed)
+        #else
+            preconditionFailure("steps are counted in debug builds alone")
+        #endif
+    }
 
-        /// Changes that may still happen, for finding how many an operation makes.
-        public static var left: Int { remaining.load(ordering: .relaxed) }
-
+    #if CRASH_STEPS
         /// One change is about to be made.
         @usableFromInline
         static func step() {
@@ -24,5 +36,5 @@
                 while true { pause() }
             }
         }
-    }
-#endif
+    #endif
+}

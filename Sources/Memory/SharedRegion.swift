@@ -1,6 +1,7 @@
 internal import CLinux
 
-/// A system call that could not make or map shared memory: which one, and the kernel's error number.
+/// A system call that could not make or map shared memory: which one, and the kernel's error
+/// number.
 public struct SharedMemoryError: Error, Equatable, Sendable {
     /// The call's name as in section 2 of the manual.
     public let call: String
@@ -15,9 +16,10 @@ public struct SharedMemoryError: Error, Equatable, Sendable {
 
 /// A memory file mapped into this process: words and bytes that several processes share.
 ///
-/// Every access is checked against the size. A region stays mapped until the process ends, so copies of
-/// it, words and spans made from it never dangle; whoever makes regions again and again keeps and
-/// reuses them. Sizes are sealed, so that no other process can shrink the file under this one.
+/// Every access is checked against the size. A region stays mapped until the process ends, so
+/// copies of it, words and spans made from it never dangle; whoever makes regions again and again
+/// keeps and reuses them. Sizes are sealed, so that no other process can shrink the file under this
+/// one.
 @safe @frozen
 public struct SharedRegion: Sendable {
     @usableFromInline nonisolated(unsafe) let base: UnsafeMutableRawPointer
@@ -55,7 +57,8 @@ public struct SharedRegion: Sendable {
         }
     }
 
-    /// Maps the whole of a memory file; the descriptor stays the caller's and may be closed at once.
+    /// Maps the whole of a memory file; the descriptor stays the caller's and may be closed at
+    /// once.
     public init(mapping descriptor: Int32, access: Access) throws(SharedMemoryError) {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw Self.failure("fstat") }
@@ -70,7 +73,8 @@ public struct SharedRegion: Sendable {
         size = status.st_size
     }
 
-    /// A second descriptor of a memory file through which it can be mapped read-only, and no other way.
+    /// A second descriptor of a memory file through which it can be mapped read-only, and no other
+    /// way.
     ///
     /// - Returns: a close-on-exec descriptor that the caller owns.
     public static func readOnlyDescriptor(
@@ -114,7 +118,8 @@ extension SharedRegion {
 // MARK: plain bytes
 
 extension SharedRegion {
-    /// The bytes of an area, in place. Whoever reads them makes sure, by a word, that nobody writes there.
+    /// The bytes of an area, in place. Whoever reads them makes sure, by a word, that nobody writes
+    /// there.
     @inlinable
     @_lifetime(immortal)
     public func bytes(at offset: Int, count: Int) -> Span<UInt8> {
@@ -124,8 +129,8 @@ extension SharedRegion {
             Span(_unsafeStart: UnsafePointer(start), count: count), borrowing: ())
     }
 
-    /// Copies an area into `target`, from its start on; the area may change meanwhile, which the caller finds
-    /// out by a word of its own.
+    /// Copies an area into `target`, from its start on; the area may change meanwhile, which the
+    /// caller finds out by a word of its own.
     public func copyBytes(at offset: Int, count: Int, into target: inout MutableSpan<UInt8>) {
         check(offset, count)
         precondition(count <= target.count)

@@ -2,8 +2,8 @@ public import Synchronization
 
 /// A 64-bit word in a `SharedRegion`, which several processes read and change at once.
 ///
-/// Each operation says its ordering in its name. *Sequential* operations of all processes have one total
-/// order; that is what "I store mine, then look at yours" protocols rest on.
+/// Each operation says its ordering in its name. *Sequential* operations of all processes have one
+/// total order; that is what "I store mine, then look at yours" protocols rest on.
 @safe @frozen
 public struct SharedWord: Sendable {
     @usableFromInline nonisolated(unsafe) let pointer: UnsafeMutablePointer<Atomic<UInt64>>

@@ -10,13 +10,16 @@ public struct Served: Equatable, Sendable {
     public let waited: UInt64
 }
 
-/// Chooses endpoints for the requests of one edge, over all its services, with one queue over all edges behind it.
+/// Chooses endpoints for the requests of one edge, over all its services, with one queue over all
+/// edges behind it.
 ///
-/// The edge calls `choose`; on `allFull` (and on `noneAvailable`, where workers are to come) `wait`. Once a loop turn it takes `nextServed` until nil,
-/// `nextExpired` until nil, and writes the eventfds of `takeWakes`. When its own eventfd was written it calls `noteWake`.
+/// The edge calls `choose`; on `allFull` (and on `noneAvailable`, where workers are to come)
+/// `wait`. Once a loop turn it takes `nextServed` until nil, `nextExpired` until nil, and writes
+/// the eventfds of `takeWakes`. When its own eventfd was written it calls `noteWake`.
 ///
-/// Order: a new request goes behind all that wait, and of those the oldest is served first. Two requests that come within the same moment at different edges may
-/// swap, and one that can only go where it was tried already is passed over.
+/// Order: a new request goes behind all that wait, and of those the oldest is served first. Two
+/// requests that come within the same moment at different edges may swap, and one that can only go
+/// where it was tried already is passed over.
 public struct Balancer: ~Copyable {
     private let table: Table
     private let edge: EdgeIdentity
@@ -60,7 +63,8 @@ public struct Balancer: ~Copyable {
 
     // MARK: choosing
 
-    /// Chooses an endpoint for a request that has just come, or is tried again; behind those who wait.
+    /// Chooses an endpoint for a request that has just come, or is tried again; behind those who
+    /// wait.
     ///
     /// - Parameters:
     ///   - service: the service's index in the table.
@@ -72,12 +76,25 @@ public struct Balancer: ~Copyable {
         return pools[position(service)].choose(now: now, keyHash: keyHash, tried: tried)
     }
 
+    /// Whether an endpoint of the service may yet become ready: one is starting, ready, draining or
+    /// down. Without any, waiting has no point.
+    public func hasHope(service: Int) -> Bool {
+        (0..<table.endpointHighWater).contains { index in
+            let slot = table.endpoint(index)
+            switch slot.status.state {
+            case .starting, .ready, .draining, .down: return slot.service == service
+            case .free, .failed, .retired: return false
+            }
+        }
+    }
+
     /// Counts a request for the retry budget; once for each, not for its retries.
     public mutating func countRequest(service: Int) {
         pools[position(service)].budget.deposited()
     }
 
-    /// Whether a request that was tried `attempts` times may be tried again; counts the retry if so.
+    /// Whether a request that was tried `attempts` times may be tried again; counts the retry if
+    /// so.
     public mutating func mayRetry(service: Int, attempts: Int) -> Bool {
         pools[position(service)].budget.withdraw(afterAttempts: attempts)
     }
@@ -89,7 +106,8 @@ public struct Balancer: ~Copyable {
         pools[position(Int(lease.service))].report(lease, outcome, now: now)
     }
 
-    /// Says that the endpoint's process is gone, before the master knows: its socket refused. It gets nothing more.
+    /// Says that the endpoint's process is gone, before the master knows: its socket refused. It
+    /// gets nothing more.
     public func markDown(_ endpoint: EndpointReference) {
         table.markDown(endpoint)
     }
@@ -156,8 +174,8 @@ public struct Balancer: ~Copyable {
     /// True while `nextServed` has something to try: the edge does not sleep then.
     public var hasErrands: Bool { queue.nextCalled != nil }
 
-    /// Looks for room for all who wait, as once in 100 ms while there are any: for an endpoint whose pause is over, and should a wake-up have
-    /// died with its sender.
+    /// Looks for room for all who wait, as once in 100 ms while there are any: for an endpoint
+    /// whose pause is over, and should a wake-up have died with its sender.
     public mutating func look() {
         for line in queue.waitingLines { queue.call(Int(line), .look) }
     }
@@ -229,7 +247,8 @@ public struct Balancer: ~Copyable {
         table.oldestWaiting(pools[line].service)?.slot == edge.slot
     }
 
-    /// Gives one place at an endpoint to the first waiter that may go there, or offers it to the next edge.
+    /// Gives one place at an endpoint to the first waiter that may go there, or offers it to the
+    /// next edge.
     private mutating func serve(_ line: Int, at endpoint: Int, now: UInt64) -> Served? {
         var next = queue.first(of: line)
         while let waiter = next {
@@ -245,7 +264,8 @@ public struct Balancer: ~Copyable {
         return nil
     }
 
-    /// Looks for room for the first waiter that can have any; then for the next, or for the edge whose turn it is.
+    /// Looks for room for the first waiter that can have any; then for the next, or for the edge
+    /// whose turn it is.
     private mutating func serveAnywhere(_ line: Int, now: UInt64) -> Served? {
         var next = queue.first(of: line)
         while let waiter = next {
@@ -269,7 +289,8 @@ public struct Balancer: ~Copyable {
         return Served(token: waiter.token, lease: lease, waited: now &- min(now, waiter.since))
     }
 
-    /// After one was served and there may be more room: go on here, or wake the edge that has the oldest waiter now.
+    /// After one was served and there may be more room: go on here, or wake the edge that has the
+    /// oldest waiter now.
     private mutating func passOn(_ line: Int) {
         if queue.first(of: line) != nil && isOldest(line) {
             queue.setErrand(.room, of: line)
@@ -279,8 +300,9 @@ public struct Balancer: ~Copyable {
         }
     }
 
-    /// Wakes the edge with the oldest waiter, or with the oldest after `since`: edges that could use nothing pass on towards younger
-    /// waiters alone, so that they do not wake each other for ever.
+    /// Wakes the edge with the oldest waiter, or with the oldest after `since`: edges that could
+    /// use nothing pass on towards younger waiters alone, so that they do not wake each other for
+    /// ever.
     private mutating func handOver(_ service: Int, endpoint: UInt64, after since: UInt64?) {
         guard table.service(service).waitingEdges & ~edge.bit != 0,
             let next = table.oldestWaiting(

@@ -12,9 +12,11 @@ public enum Choice: Equatable, Sendable {
     case noneAvailable
 }
 
-/// One edge's view of one service: chooses endpoints, takes places, and judges health by what became of requests.
+/// One edge's view of one service: chooses endpoints, takes places, and judges health by what
+/// became of requests.
 ///
-/// No allocation but when the set of ready endpoints changes. `Balancer` puts the queue in front of it.
+/// No allocation but when the set of ready endpoints changes. `Balancer` puts the queue in front of
+/// it.
 struct EndpointPool: ~Copyable {
     private let table: Table
     private let edge: EdgeIdentity
@@ -58,7 +60,8 @@ struct EndpointPool: ~Copyable {
         return lookThroughAll(query)
     }
 
-    /// Takes a place at a certain endpoint, if this service has it, the request may go there, and there is room.
+    /// Takes a place at a certain endpoint, if this service has it, the request may go there, and
+    /// there is room.
     mutating func take(hint: Int, now: UInt64, tried: TriedEndpoints) -> Lease? {
         guard hint < table.layout.endpoints else { return nil }
         let slot = table.endpoint(hint)
@@ -95,7 +98,8 @@ struct EndpointPool: ~Copyable {
         return .taken(lease)
     }
 
-    /// Tries every endpoint once, from the one after the last choice on. When all are paused, pauses do not count.
+    /// Tries every endpoint once, from the one after the last choice on. When all are paused,
+    /// pauses do not count.
     private mutating func lookThroughAll(_ query: ChoiceQuery) -> Choice {
         let ignoresPauses = !(0..<members.count).contains { members.isRunning($0) }
         var foundFull = false
@@ -146,7 +150,7 @@ struct EndpointPool: ~Copyable {
                 return nil
             }
             guard health.countFailure(slot, now: now) else { return nil }
-            _ = members.refresh() ? readAnew() : ()
+            if members.refresh() { readAnew() }
             return health.pause(slot, among: members, now: now)
         case .unknown: return nil
         }

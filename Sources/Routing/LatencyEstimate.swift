@@ -1,13 +1,16 @@
 import Memory
 
-/// How long an endpoint takes to answer: a moving average in one shared word, which every edge feeds.
+/// How long an endpoint takes to answer: a moving average in one shared word, which every edge
+/// feeds.
 ///
 /// Two edges that feed it at once may lose one of the samples; that does no harm.
 struct LatencyEstimate {
-    /// Microseconds in the low half, the time of the last sample in units of 2^20 ns (about a millisecond) in the high one.
+    /// Microseconds in the low half, the time of the last sample in units of 2^20 ns (about a
+    /// millisecond) in the high one.
     let word: UInt64
 
-    /// After so many time units (about 4 s) without a sample the estimate halves, so that a slow endpoint is tried again.
+    /// After so many time units (about 4 s) without a sample the estimate halves, so that a slow
+    /// endpoint is tried again.
     private static let halfLife: UInt64 = 4096
 
     /// The estimate as it stands at `now`; 0 when nothing is known.

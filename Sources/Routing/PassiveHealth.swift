@@ -15,15 +15,16 @@ public enum EndpointOutcome: Equatable, Sendable {
 public enum HealthChange: Equatable, Sendable {
     /// The trial request was answered.
     case up(EndpointReference)
-    /// Failed so often within the window; out until the time given (nanoseconds of the monotonic clock).
+    /// Failed so often within the window; out until the time given (nanoseconds of the monotonic
+    /// clock).
     case down(EndpointReference, until: UInt64)
 }
 
 /// Takes an endpoint out when requests fail there, and lets one request at a time try it again.
 ///
-/// All state is in the endpoint's shared words, so that the edges judge together. The last available endpoint of a service is never
-/// taken out: an edge pauses first, then looks whether another is left, and takes it back if not; so two edges
-/// cannot take out the last two.
+/// All state is in the endpoint's shared words, so that the edges judge together. The last
+/// available endpoint of a service is never taken out: an edge pauses first, then looks whether
+/// another is left, and takes it back if not; so two edges cannot take out the last two.
 struct PassiveHealth: Sendable {
     let options: ServiceOptions.PassiveHealth
 

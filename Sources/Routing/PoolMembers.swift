@@ -1,7 +1,8 @@
 import Board
 import Memory
 
-/// The ready endpoints of a service as an edge last read them, in the order of their slots: the same in every edge.
+/// The ready endpoints of a service as an edge last read them, in the order of their slots: the
+/// same in every edge.
 struct PoolMembers: ~Copyable {
     private struct Member {
         /// What the endpoint's status has to be for the member to be valid.
@@ -113,7 +114,8 @@ enum WeightSchedule {
     /// Turns in a round at most; weights that need more are rounded, never to nothing.
     private static let turnsMax = 1 << 14
 
-    /// Positions in the order of their turns, each one's spread evenly over the round; empty for equal weights.
+    /// Positions in the order of their turns, each one's spread evenly over the round; empty for
+    /// equal weights.
     static func positions(_ weights: [Int]) -> [UInt32] {
         guard let first = weights.first, weights.contains(where: { $0 != first }) else { return [] }
         let divisor = divisor(weights)

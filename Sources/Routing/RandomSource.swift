@@ -1,4 +1,5 @@
-/// A small source of chance (xorshift64*), enough to spread load and nothing more: no secret may come from it.
+/// A small source of chance (xorshift64*), enough to spread load and nothing more: no secret may
+/// come from it.
 struct RandomSource: Sendable {
     private var state: UInt64
 

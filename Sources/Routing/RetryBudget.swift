@@ -1,4 +1,5 @@
-/// How many requests of a service may be sent again: a share of the requests there are, so that retries never multiply an overload.
+/// How many requests of a service may be sent again: a share of the requests there are, so that
+/// retries never multiply an overload.
 ///
 /// A bucket of tokens: each request puts in `retry.budget` of one, each retry takes one out.
 public struct RetryBudget: Sendable {
@@ -7,7 +8,8 @@ public struct RetryBudget: Sendable {
     private let deposit: UInt64
     private let attemptsMax: Int
 
-    /// Tokens the bucket holds at most, and at the start: a service with few requests can retry too.
+    /// Tokens the bucket holds at most, and at the start: a service with few requests can retry
+    /// too.
     public static let reserve: UInt64 = 10
     private static let unit: UInt64 = 1000
 

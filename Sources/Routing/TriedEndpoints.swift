@@ -12,7 +12,8 @@ public struct TriedEndpoints: Equatable, Sendable {
     @inlinable
     public init() {}
 
-    /// Slot number and the low bits of its generation, which tell incarnations apart well enough here; not 0.
+    /// Slot number and the low bits of its generation, which tell incarnations apart well enough
+    /// here; not 0.
     @inlinable
     static func entry(_ endpoint: EndpointReference) -> UInt32 {
         (endpoint.index &+ 1) | endpoint.generation << 21

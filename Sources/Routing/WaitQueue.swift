@@ -50,7 +50,8 @@ struct WaitLine {
     static let nobody = UInt32.max
 }
 
-/// The waiters of one edge, for all its services: bounded, in order, published on the board; nothing is allocated after `init`.
+/// The waiters of one edge, for all its services: bounded, in order, published on the board;
+/// nothing is allocated after `init`.
 struct WaitQueue: ~Copyable {
     private let table: Table
     private let edge: EdgeIdentity
@@ -75,7 +76,8 @@ struct WaitQueue: ~Copyable {
         called.reserveCapacity(services.count)
     }
 
-    /// Puts a waiter at the end of a line; nil if the queue of all edges, or this edge's memory, is full.
+    /// Puts a waiter at the end of a line; nil if the queue of all edges, or this edge's memory, is
+    /// full.
     mutating func append(
         to line: Int, token: UInt64, now: UInt64, deadline: UInt64, keyHash: UInt64,
         tried: TriedEndpoints

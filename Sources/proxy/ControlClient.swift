@@ -61,7 +61,8 @@ struct ControlClient {
 }
 
 extension ConfigurationLoading {
-    /// Where the proxy of a file (nil: one without `admin.socket`) answers, however wrong the rest of the file is.
+    /// Where the proxy of a file (nil: one without `admin.socket`) answers, however wrong the rest
+    /// of the file is.
     func adminSocket(file: String?) -> String {
         var (configuration, _) = Schema.proxy.read(texts: [], folder: host.workingFolder)
         if let file {

@@ -4,10 +4,11 @@ import CLinux
 import Memory
 import Routing
 
-/// Three edges with real balancers and eventfds share two workers of one place each and queue for them, while edges are killed and put right.
+/// Three edges with real balancers and eventfds share two workers of one place each and queue for
+/// them, while edges are killed and put right.
 ///
-/// An edge that waits for longer than `patience` without a wake-up, though nobody else holds the places, has lost one: it ends with a
-/// status of its own. Nothing looks again by a timer here.
+/// An edge that waits for longer than `patience` without a wake-up, though nobody else holds the
+/// places, has lost one: it ends with a status of its own. Nothing looks again by a timer here.
 func balanceScenario(_ checker: Checker, broken: Bool) -> Int {
     let kills = broken ? 6 : 30
     let stage = BalanceStage()
@@ -92,7 +93,8 @@ private struct BalanceStage {
     }
 
     private func run(_ edge: EdgeIdentity, seed: UInt64, broken: Bool) -> Never {
-        // How long a wait may last, in milliseconds: far longer than any turn, shorter than the broken run.
+        // How long a wait may last, in milliseconds: far longer than any turn, shorter than the
+        // broken run.
         let patience: Int32 = broken ? 300 : 10_000
         var balancer = Balancer(
             table: table, edge: edge,

@@ -19,7 +19,8 @@ enum Ending: Equatable {
     case odd(Int32)
 }
 
-/// Forks, runs `body` in the child, and waits for it. The helper has one thread, so that a fork is sound.
+/// Forks, runs `body` in the child, and waits for it. The helper has one thread, so that a fork is
+/// sound.
 func inChild(_ body: () -> Void) -> Ending {
     let pid = cfork_fork()
     precondition(pid >= 0)
@@ -31,13 +32,6 @@ func inChild(_ body: () -> Void) -> Ending {
     while unsafe waitpid(pid, &status, 0) < 0 { precondition(clinux_errno() == EINTR) }
     if status == 0 { return .finished }
     return status & 0x7f == SIGKILL ? .killed : .odd(status)
-}
-
-/// Has this process killed before a step; steps are counted in debug builds alone, where the tests run.
-private func arm(after step: Int) {
-    #if CRASH_STEPS
-        CrashSteps.arm(after: step)
-    #endif
 }
 
 /// Kills an operation at each of its steps, and checks what is left each time.
@@ -55,7 +49,7 @@ func atEveryStep<State>(
     let stepsMax = 5_000
     for step in 0..<stepsMax {
         let state = prepare()
-        let ending = inChild { operate(state) { arm(after: step) } }
+        let ending = inChild { operate(state) { CrashSteps.arm(after: step) } }
         let before = checker.violations.count
         switch ending {
         case .finished:

@@ -8,7 +8,8 @@ struct Note: Equatable {
 }
 
 extension RingWriter {
-    /// Writes one record: the event and the request, then a pattern that a torn record would not have.
+    /// Writes one record: the event and the request, then a pattern that a torn record would not
+    /// have.
     mutating func raise(_ note: Note) {
         let position = begin()
         var writer = payload(at: position)
@@ -38,7 +39,8 @@ func readAll(_ reader: inout RingReader) -> [Note?] {
     return notes
 }
 
-/// Two requests start and finish at the victim; afterwards each that started has finished and is torn down, once.
+/// Two requests start and finish at the victim; afterwards each that started has finished and is
+/// torn down, once.
 func requestsScenario(_ checker: Checker, broken: Bool) -> Int {
     var reader: RingReader?
     return atEveryStep(checker) {
@@ -103,7 +105,8 @@ private func finish(
     ledger.clear(slot)
 }
 
-/// The victim writes more records than the ring has; readers see whole records only, and the next writer goes on.
+/// The victim writes more records than the ring has; readers see whole records only, and the next
+/// writer goes on.
 func ringScenario(_ checker: Checker, broken: Bool) -> Int {
     var reader: RingReader?
     return atEveryStep(checker) {

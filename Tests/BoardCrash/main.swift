@@ -1,4 +1,5 @@
-// Runs one scenario, whole or on a broken core, and prints what its checker found: `steps N`, then a violation a line.
+// Runs one scenario, whole or on a broken core, and prints what its checker found: `steps N`, then
+// a violation a line.
 let scenarios: [String: (Checker, Bool) -> Int] = [
     "places": placesScenario, "cells": cellsScenario, "trial": trialScenario,
     "queue": queueScenario, "wake": wakeScenario, "requests": requestsScenario,

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Runs the helper `BoardCrash`, which forks children and kills them at each step; see `Tests/BoardCrash`.
+/// Runs the helper `BoardCrash`, which forks children and kills them at each step; see
+/// `Tests/BoardCrash`.
 @Suite struct CrashTests {
     /// Scenario, and fewest steps it has to have tried, so that an empty run cannot pass.
     static let scenarios = [

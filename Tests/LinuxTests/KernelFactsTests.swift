@@ -146,7 +146,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (#" { "a" : 1 } "#, #"{"a":1}"#), (#""\u00e4\ud83d\ude00\/""#, #""ä😀/""#), ("1e2", "100.0"),
+        (#" { "a" : 1 } "#, #"{"a":1}"#), (#""\u00e4\ud83d\ude00\/""#, #""ä😀/""#),
+        ("1e2", "100.0"),
     ])
     func `other ways to write the same are read`(text: String, expected: String) throws {
         let value = try #require(JSONValue(parsing: Array(text.utf8)))

@@ -34,6 +34,14 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         #expect(!owner.name.isEmpty)
     }
 
+    @Test func `a port is not free for one who would share it`() throws {
+        let holder = try ListeningSocket(tcp: address("127.0.0.1"), sharesPort: true)
+        #expect(throws: SystemError("bind", number: EADDRINUSE)) {
+            try ListeningSocket.checkFree(holder.address)
+        }
+        try ListeningSocket.checkFree(address("127.0.0.1"))
+    }
+
     @Test func `nobody owns a free port`() throws {
         var free = address("127.0.0.1")
         do { free = try ListeningSocket(tcp: address("127.0.0.1")).address }
@@ -94,12 +102,14 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
     }
 
     @Test func `reads listening inodes out of the kernel's table`() {
-        let table = """
-              sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-               0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1
-               1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4712 1
-               2: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1
-            """
+        func line(_ local: String, _ state: String, _ inode: Int) -> String {
+            "   0: \(local) 00000000:0000 \(state) 00000000:00000000 00:00000000 00000000 0 0 \(inode) 1"
+        }
+        let table = [
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid inode",
+            line("0100007F:1F90", "0A", 4711), line("0100007F:1F90", "01", 4712),
+            line("00000000:0050", "0A", 4713),
+        ].joined(separator: "\n")
         #expect(PortOwner.listeningInodes(in: table, port: 8080) == ["4711"])
         #expect(PortOwner.listeningInodes(in: table, port: 80) == ["4713"])
         #expect(PortOwner.listeningInodes(in: table, port: 81) == [])

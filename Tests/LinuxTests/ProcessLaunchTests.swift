@@ -29,7 +29,8 @@ private func run(
     @Test func `a child has exactly the descriptors it was given`() throws {
         let first = try MemoryFile.sealed(name: "first", Array("one".utf8))
         let second = try MemoryFile.sealed(name: "second", Array("two".utf8))
-        let leaked = unsafe clinux_open("/dev/null", O_RDONLY, 0)  // without close-on-exec, on purpose
+        // Without close-on-exec, on purpose.
+        let leaked = unsafe clinux_open("/dev/null", O_RDONLY, 0)
         defer { close(leaked) }
         let result = try run(
             "cat <&5; echo; cat <&7; echo; ls /proc/$$/fd",

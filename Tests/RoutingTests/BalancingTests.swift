@@ -5,7 +5,8 @@ import Testing
 @testable import Routing
 
 @Suite struct BalancingTests {
-    /// Requests each endpoint got when `count` are sent through the edges in turn, each given back at once.
+    /// Requests each endpoint got when `count` are sent through the edges in turn, each given back
+    /// at once.
     private func spread(
         _ stage: Stage, _ balance: ServiceOptions.Balance, count: Int,
         key: (Int) -> UInt64 = { _ in 0 }

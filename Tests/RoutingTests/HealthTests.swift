@@ -84,7 +84,8 @@ import Testing
         #expect(trial(23 * self.second) != nil)
     }
 
-    /// Fails every request; says the largest number of endpoints that were out while requests could not be placed.
+    /// Fails every request; says the largest number of endpoints that were out while requests could
+    /// not be placed.
     private func storm(endpoints: Int, edges: Int, checksLast: Bool) throws -> Bool {
         var stage = try Stage(edges: edges)
         for _ in 0..<endpoints { try stage.add(capacity: 0) }

@@ -4,10 +4,12 @@ import Testing
 
 @testable import Routing
 
-/// Several edges on one table, driven by chance: requests come, finish, give up; workers go and come; wake-ups arrive late.
+/// Several edges on one table, driven by chance: requests come, finish, give up; workers go and
+/// come; wake-ups arrive late.
 ///
-/// Checked at every step: no more requests at a worker than it can do. With prompt wake-ups: the one served is the oldest of all. When everything has
-/// settled: nobody waits while a worker has room.
+/// Checked at every step: no more requests at a worker than it can do. With prompt wake-ups: the
+/// one served is the oldest of all. When everything has settled: nobody waits while a worker has
+/// room.
 private final class Simulation {
     enum Fault: CaseIterable { case none, lostWakes, greedyNewcomers, forgottenPlaces }
 

@@ -166,7 +166,8 @@ func match(_ rules: [RouteRule], _ ask: Ask) -> RouteMatch {
         #expect(match(rules, Ask(path: path)) == expected)
     }
 
-    /// Every path of a small alphabet: if it goes to a route, so does each reading of it by a service.
+    /// Every path of a small alphabet: if it goes to a route, so does each reading of it by a
+    /// service.
     @Test func `each reading of a path that is passed leads to the same route`() {
         let pieces = ["/", "a", "b", "..", ".", "%2f", "%2e", ";", "%61"]
         let rules = forwarding([{ $0.path = "/a/" }, { $0.path = "/b/a/" }, { _ in }])

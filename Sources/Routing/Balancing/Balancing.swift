@@ -1,6 +1,7 @@
 import Board
 
-/// Decides which of a service's endpoints a request goes to. One file an algorithm, and one line in the list below.
+/// Decides which of a service's endpoints a request goes to. One file an algorithm, and one line in
+/// the list below.
 ///
 /// An algorithm names a position; the pool takes a place there, or asks again when there was none.
 protocol BalancingAlgorithm {
@@ -54,14 +55,16 @@ extension ServiceOptions.Balance {
     }
 }
 
-/// Endpoints up to which an algorithm that wants the best looks at all of them; above, at a sample of
-/// `samplesMax`, so that a choice among thousands costs what one among a few does.
+/// Endpoints up to which an algorithm that wants the best looks at all of them; above, at a sample
+/// of `samplesMax`, so that a choice among thousands costs what one among a few does.
 let wholeLookMax = 16
-/// Endpoints of a sample. The best of sixteen is, with 1,000 endpoints, among the best 6 % on average.
+/// Endpoints of a sample. The best of sixteen is, with 1,000 endpoints, among the best 6 % on
+/// average.
 let samplesMax = 16
 
 extension PoolMembers {
-    /// The position with the least cost among all, or among a sample when there are many; nil if none has room.
+    /// The position with the least cost among all, or among a sample when there are many; nil if
+    /// none has room.
     ///
     /// Ties go to the position after the one chosen last, so that equal endpoints share the load.
     @inline(__always)

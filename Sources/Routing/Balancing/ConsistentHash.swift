@@ -2,9 +2,11 @@ import Board
 
 /// Sends equal keys to the same endpoint, and moves few keys when endpoints come and go.
 ///
-/// Multi-probe consistent hashing (Appleton and O'Reilly, 2015): an endpoint has few points on the circle, and the key looks from 21 places for the point that is next.
-/// A ring of the same evenness needs some hundred points an endpoint, and a Maglev table a hundred times as many entries: either takes
-/// milliseconds to build for thousands of endpoints, in which the edge would serve nobody. An endpoint without room loses the key to another, always the same one.
+/// Multi-probe consistent hashing (Appleton and O'Reilly, 2015): an endpoint has few points on the
+/// circle, and the key looks from 21 places for the point that is next. A ring of the same evenness
+/// needs some hundred points an endpoint, and a Maglev table a hundred times as many entries:
+/// either takes milliseconds to build for thousands of endpoints, in which the edge would serve
+/// nobody. An endpoint without room loses the key to another, always the same one.
 enum ConsistentHash: BalancingAlgorithm {
     static let attemptsMax = 16
 
@@ -17,7 +19,8 @@ enum ConsistentHash: BalancingAlgorithm {
     }
 }
 
-/// The endpoints' points on the circle of 64-bit numbers, sorted, with an index that finds a place in them at once.
+/// The endpoints' points on the circle of 64-bit numbers, sorted, with an index that finds a place
+/// in them at once.
 struct HashPoints: Sendable {
     /// Where the points lie, ascending, and whose they are.
     private var places: [UInt64] = []

@@ -1,6 +1,7 @@
 import Board
 
-/// Sends each request to the endpoint with the fewest requests in flight for its weight, over all edges.
+/// Sends each request to the endpoint with the fewest requests in flight for its weight, over all
+/// edges.
 ///
 /// Exact up to `wholeLookMax` endpoints; above, the best of a random sample, by weight.
 enum LeastConnections: BalancingAlgorithm {

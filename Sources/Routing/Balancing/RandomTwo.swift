@@ -2,7 +2,8 @@ import Board
 
 /// Takes two endpoints by chance, by weight, and of them the one with fewer requests in flight.
 ///
-/// As good as least-connections in the large, at the cost of two, however many there are (Mitzenmacher, 2001).
+/// As good as least-connections in the large, at the cost of two, however many there are
+/// (Mitzenmacher, 2001).
 enum RandomTwo: BalancingAlgorithm {
     static let attemptsMax = 8
 

@@ -2,11 +2,13 @@ import Memory
 
 /// What a path means, as against how it is written: what routes are matched on.
 ///
-/// The request goes on as it was sent, and one service reads it in another way than the next. The *plain* view has percent-escapes decoded,
-/// but for `%2F`, `%5C` and `%00`, which stay as they are. A *reading* of it has `.` and `..` carried out, as servers do, which differ in what they take for a
-/// separator, for a dot-segment, and for a segment at all; so there are eight.
+/// The request goes on as it was sent, and one service reads it in another way than the next. The
+/// *plain* view has percent-escapes decoded, but for `%2F`, `%5C` and `%00`, which stay as they
+/// are. A *reading* of it has `.` and `..` carried out, as servers do, which differ in what they
+/// take for a separator, for a dot-segment, and for a segment at all; so there are eight.
 ///
-/// A path of ordinary letters is its own view and reading, found by one look at its bytes and without copying.
+/// A path of ordinary letters is its own view and reading, found by one look at its bytes and
+/// without copying.
 struct PathViews {
     /// How a server may read a path.
     struct Reading: OptionSet {

@@ -158,7 +158,8 @@ struct RouteConditions: Sendable {
         return false
     }
 
-    /// Leading bytes of the path as sent that mean the route's `strip`; 0 if it does not begin with that.
+    /// Leading bytes of the path as sent that mean the route's `strip`; 0 if it does not begin with
+    /// that.
     @inline(__always)
     func strippedBytes(of path: Span<UInt8>, _ route: borrowing Route) -> Int {
         route.strip.isEmpty ? 0 : strippedBytes(of: path, route.strip)

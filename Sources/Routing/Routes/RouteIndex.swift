@@ -1,6 +1,7 @@
 import Memory
 
-/// Finds lists of routes by a name: an open-addressed hash table made once, over bytes it keeps itself.
+/// Finds lists of routes by a name: an open-addressed hash table made once, over bytes it keeps
+/// itself.
 ///
 /// Two kinds of name go in: hosts, and path prefixes under a host. Looking up copies nothing.
 struct RouteIndex: Sendable {
@@ -17,7 +18,8 @@ struct RouteIndex: Sendable {
     private var lists: [UInt32] = []
     private let mask: Int
 
-    /// - Parameter names: each with its group (a host's number) and its list, in any order; no name twice in a group.
+    /// - Parameter names: each with its group (a host's number) and its list, in any order; no name
+    ///   twice in a group.
     init(_ names: [(group: UInt32, name: [UInt8], list: [UInt32])]) {
         var size = 4
         while size < names.count * 2 { size *= 2 }
@@ -47,7 +49,8 @@ struct RouteIndex: Sendable {
         (hash ^ UInt64(byte)) &* 0x100_0000_01b3
     }
 
-    /// The list of the name that stands in `text` from `start` on, as a range for `subscript`; empty if there is none.
+    /// The list of the name that stands in `text` from `start` on, as a range for `subscript`;
+    /// empty if there is none.
     @inline(__always)
     func list(hash: UInt64, text: Span<UInt8>, from start: Int, count: Int) -> Range<Int> {
         var slot = Int(truncatingIfNeeded: mixed(hash)) & mask

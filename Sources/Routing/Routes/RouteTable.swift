@@ -5,22 +5,28 @@ import Memory
 /// What a request's head, path and peer lead to.
 @frozen
 public enum RouteMatch: Equatable, Sendable {
-    /// The first route that takes the request, and how many leading bytes of its path (as sent) are stripped.
+    /// The first route that takes the request, and how many leading bytes of its path (as sent) are
+    /// stripped.
     case route(Int, strippedBytes: Int)
     /// No route takes it: 404.
     case none
     /// The route takes it and not this peer: 403.
     case denied(Int)
-    /// The path can be read in ways that lead to different routes, or climbs out of what its route stands for: 400.
+    /// The path can be read in ways that lead to different routes, or climbs out of what its route
+    /// stands for: 400.
     case ambiguous
 }
 
-/// The routes, indexed by host and path prefix, so that a match costs the same among ten and ten thousand; the first that matches wins.
+/// The routes, indexed by host and path prefix, so that a match costs the same among ten and ten
+/// thousand; the first that matches wins.
 ///
-/// A path is matched by its plain view (see `PathViews`). All its readings have to lead to the same route, and none may climb above the route's prefix; else it is refused. So no spelling of a path reaches a service by another route than the one made for it.
-/// The path that goes on is the one that was sent.
+/// A path is matched by its plain view (see `PathViews`). All its readings have to lead to the same
+/// route, and none may climb above the route's prefix; else it is refused. So no spelling of a path
+/// reaches a service by another route than the one made for it. The path that goes on is the one
+/// that was sent.
 ///
-/// Prefixes are whole segments: `/api/` and `/api` are the same and match `/api` and `/api/…`, never `/apix`. They tell case apart, hosts do not.
+/// Prefixes are whole segments: `/api/` and `/api` are the same and match `/api` and `/api/…`,
+/// never `/apix`. They tell case apart, hosts do not.
 public struct RouteTable: ~Copyable {
     /// In order of the configuration; a match names its number.
     public let routes: [Route]
@@ -158,7 +164,8 @@ public struct RouteTable: ~Copyable {
             route, strippedBytes: conditions.strippedBytes(of: path, routes[route]))
     }
 
-    /// The groups of prefixes a host can match: by its name, by a wildcard, and those without a host.
+    /// The groups of prefixes a host can match: by its name, by a wildcard, and those without a
+    /// host.
     private struct HostGroups {
         var exact: UInt32?
         var wildcard: UInt32?
@@ -181,7 +188,8 @@ public struct RouteTable: ~Copyable {
         }
         groups.exact = group(hash: hash, from: 0, count: count)
         guard dot > 0 && dot < count else { return groups }
-        // `*` in place of the first label: one byte before the dot, which was at least one byte long.
+        // `*` in place of the first label: one byte before the dot, which was at least one byte
+        // long.
         hostText[dot - 1] = 0x2a
         hash = RouteIndex.seed(0)
         for index in dot - 1..<count { hash = RouteIndex.adding(hostText[index], to: hash) }
@@ -206,7 +214,8 @@ public struct RouteTable: ~Copyable {
         return best == Int.max ? nil : best
     }
 
-    /// Looks up the path's prefixes at every end of a segment, and keeps the earliest route that takes the request.
+    /// Looks up the path's prefixes at every end of a segment, and keeps the earliest route that
+    /// takes the request.
     private func search(
         _ group: UInt32, _ path: Span<UInt8>, _ head: borrowing RequestHead,
         _ bytes: Span<UInt8>, _ best: inout Int
@@ -232,9 +241,11 @@ public struct RouteTable: ~Copyable {
 
     // MARK: spreading
 
-    /// The service that the next request of a route goes to, by the weights of `to`; its place among the names given to `init`.
+    /// The service that the next request of a route goes to, by the weights of `to`; its place
+    /// among the names given to `init`.
     ///
-    /// A low-discrepancy sequence (multiples of the golden ratio) keeps every service within one or two requests of its share.
+    /// A low-discrepancy sequence (multiples of the golden ratio) keeps every service within one or
+    /// two requests of its share.
     ///
     /// - Precondition: the route forwards.
     public mutating func nextService(of route: Int) -> Int {

@@ -64,7 +64,10 @@ final class Worker {
 
     init(key: WorkerKey, address: WorkerAddress, room: Int, startedAt: UInt64) {
         self.key = key
-        self.address = address
+        // Not one copy more than `listener`, which is let go: a dead worker's socket has to refuse.
+        var place = address
+        place.listener = nil
+        self.address = place
         self.room = room
         self.startedAt = startedAt
         listener = address.listener

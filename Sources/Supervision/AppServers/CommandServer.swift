@@ -2,10 +2,11 @@ internal import Board
 internal import Linux
 internal import Signals
 
-/// Workers that are programs of any kind, each under a guard that ends its process group when the master dies.
+/// Workers that are programs of any kind, each under a guard that ends its process group when the
+/// master dies.
 ///
-/// The program is told where to listen by `{socket}` or `{port}` in its words, or gets the socket itself
-/// as descriptor 3 with `LISTEN_FDS=1`. It is ready when it accepts a connection.
+/// The program is told where to listen by `{socket}` or `{port}` in its words, or gets the socket
+/// itself as descriptor 3 with `LISTEN_FDS=1`. It is ready when it accepts a connection.
 final class CommandServer: AppServer {
     private unowned let pool: Pool
     private let words: [String]
@@ -43,7 +44,12 @@ final class CommandServer: AppServer {
 
     func makeAddress(_ key: WorkerKey) throws(SystemError) -> WorkerAddress {
         switch way {
-        case .inherited: return try pool.bindSocket(key, kind: .command)
+        case .inherited:
+            let address = try pool.bindSocket(key, kind: .command)
+            if let listener = address.listener {
+                try ListeningSocket.makeBlocking(listener.number)
+            }
+            return address
         case .socket:
             try FileSystem.makeFolder(folder, mode: 0o2710)
             if let account = pool.plan.account {
@@ -133,7 +139,8 @@ final class CommandServer: AppServer {
     }
 
     func kill(_ worker: Worker) {
-        // The guard ends the whole group, then itself; one that does not hear is ended with its program.
+        // The guard ends the whole group, then itself; one that does not hear is ended with its
+        // program.
         if worker.channel?.send(["command": "kill"]) != true {
             worker.process?.send(SignalNumber.kill)
         }
@@ -190,7 +197,8 @@ final class CommandServer: AppServer {
 }
 
 extension Pool {
-    /// The environment of a service's programs: ours, the user's own names, what the configuration sets, and `more`.
+    /// The environment of a service's programs: ours, the user's own names, what the configuration
+    /// sets, and `more`.
     func environment(adding more: [String]) -> [String] {
         var entries = MasterSite.environment
         func set(_ entry: String) {

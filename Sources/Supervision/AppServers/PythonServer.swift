@@ -5,8 +5,8 @@ internal import Signals
 
 /// Workers of a Python app: a zygote imports it once and forks them on our word.
 ///
-/// A new zygote takes over only when it has imported the app; its predecessor is let go then, and the workers of the
-/// predecessor become our own children and go on until they are replaced.
+/// A new zygote takes over only when it has imported the app; its predecessor is let go then, and
+/// the workers of the predecessor become our own children and go on until they are replaced.
 final class PythonServer: AppServer {
     private unowned let pool: Pool
     private let app: String
@@ -158,8 +158,8 @@ final class PythonServer: AppServer {
         }
     }
 
-    /// Workers that a zygote was asked for and that it will not tell us of any more. Should it have forked one, that one
-    /// sees its channel closed and ends.
+    /// Workers that a zygote was asked for and that it will not tell us of any more. Should it have
+    /// forked one, that one sees its channel closed and ends.
     private func giveUpForks() {
         for worker in pool.workers.values
         where worker.pid == 0 && !waiting.contains(where: { $0 === worker }) {

@@ -1,9 +1,11 @@
 internal import Board
 internal import Linux
 
-/// The sockets that the master makes for workers: one for each incarnation, for the edges' user alone.
+/// The sockets that the master makes for workers: one for each incarnation, for the edges' user
+/// alone.
 extension Pool {
-    /// Longest prefix of a service's name in a socket's file name, so that the path fits into 107 bytes.
+    /// Longest prefix of a service's name in a socket's file name, so that the path fits into 107
+    /// bytes.
     private static let nameBytesMax = 40
 
     /// The path of an incarnation's socket: `runtime/workers/web-1.3.sock`.
@@ -24,7 +26,8 @@ extension Pool {
     func bindSocket(_ key: WorkerKey, kind: EndpointKind) throws(SystemError) -> WorkerAddress {
         let path = socketPath(key)
         try FileSystem.remove(path)
-        // Each edge of two generations may have one connection more in the queue than the worker takes.
+        // Each edge of two generations may have one connection more in the queue than the worker
+        // takes.
         let backlog = plan.capacity + 2 * site.edges
         let socket = try ListeningSocket(
             unix: path, mode: 0o600, owner: site.edgeAccount, backlog: backlog)

@@ -1,14 +1,17 @@
 /// The edges of all generations that live: which are to be started, told to drain, or killed.
 ///
-/// A pure value: it takes events and the time (nanoseconds, monotonic) and gives actions for the master to perform in order.
-/// Invariants: a slot belongs to at most one edge, and is recovered before another edge gets it; only the newest generation
-/// is restarted; a generation that was to replace another and fails is taken back whole.
+/// A pure value: it takes events and the time (nanoseconds, monotonic) and gives actions for the
+/// master to perform in order. Invariants: a slot belongs to at most one edge, and is recovered
+/// before another edge gets it; only the newest generation is restarted; a generation that was to
+/// replace another and fails is taken back whole.
 package struct EdgeFleet: Sendable {
     /// Generations that may live at once; starting one more ends the oldest.
     package static let generationsMax = 4
-    /// How long an edge may take until it accepts, in nanoseconds. It needs milliseconds; a loaded machine seconds.
+    /// How long an edge may take until it accepts, in nanoseconds. It needs milliseconds; a loaded
+    /// machine seconds.
     package static let startLimit: UInt64 = 30_000_000_000
-    /// How often an edge of a new generation may end before it accepts, until the generation is given up.
+    /// How often an edge of a new generation may end before it accepts, until the generation is
+    /// given up.
     private static let startFailuresMax = 3
 
     package enum Phase: Equatable, Sendable { case starting, accepting, draining, stopping }
@@ -109,7 +112,8 @@ package struct EdgeFleet: Sendable {
         return [.accepting(generation: edge.generation)]
     }
 
-    /// Every generation but `generation` accepts no more and ends by itself, at latest at `deadline`.
+    /// Every generation but `generation` accepts no more and ends by itself, at latest at
+    /// `deadline`.
     package mutating func takeOver(by generation: Int, deadline: UInt64) -> [Action] {
         var actions: [Action] = []
         for position in generations.indices

@@ -1,4 +1,5 @@
-/// What a reload changes: decided by comparing settings, so that what did not change is not touched.
+/// What a reload changes: decided by comparing settings, so that what did not change is not
+/// touched.
 package struct GenerationPlan: Equatable, Sendable {
     /// Parts by name that go on as they are.
     package var kept: [String] = []

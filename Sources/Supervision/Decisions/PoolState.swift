@@ -1,4 +1,5 @@
-/// One incarnation of a worker: its slot in the pool, from 1, and a number that no other life of the service has.
+/// One incarnation of a worker: its slot in the pool, from 1, and a number that no other life of
+/// the service has.
 package struct WorkerKey: Hashable, Sendable, CustomStringConvertible {
     package var slot: Int
     package var incarnation: Int
@@ -13,9 +14,10 @@ package struct WorkerKey: Hashable, Sendable, CustomStringConvertible {
 
 /// What one pool of workers is to do: start, replace, roll and end them.
 ///
-/// A pure value: it takes events and the time (nanoseconds, monotonic) and gives actions for the master to perform in order.
-/// Invariants: a slot has at most one worker that takes requests and at most one that is to succeed it; a worker that drains is
-/// ended by its time limit; in a roll a worker drains only when its successor is ready, one slot after the other.
+/// A pure value: it takes events and the time (nanoseconds, monotonic) and gives actions for the
+/// master to perform in order. Invariants: a slot has at most one worker that takes requests and at
+/// most one that is to succeed it; a worker that drains is ended by its time limit; in a roll a
+/// worker drains only when its successor is ready, one slot after the other.
 package struct PoolState: Sendable {
     /// What edges may do with a worker; the words of the endpoint table.
     package enum Visibility: String, Sendable { case starting, ready, draining, down, failed, gone }
@@ -59,6 +61,9 @@ package struct PoolState: Sendable {
         var shown: WorkerKey?
     }
 
+    /// How long the first worker that is ready waits for the others, so that load is even from the
+    /// first request on. Nanoseconds; forked workers need some 20 ms of it.
+    package static let companyWait: UInt64 = 500_000_000
     /// Failures in a row after which a slot counts as failed. It is tried on, with back-off.
     package static let failuresMax = 3
 
@@ -73,6 +78,8 @@ package struct PoolState: Sendable {
     private var isEnding = false
     private var hasEnded = false
     private var hasSettled = false
+    /// When the pool is settled although some workers are still starting.
+    private var settleAt: UInt64?
     private var hasBegun = false
 
     /// - Parameters:
@@ -126,7 +133,7 @@ package struct PoolState: Sendable {
         if slots[position].current?.key == key, slots[position].current?.phase == .starting {
             slots[position].current?.phase = .ready
             slots[position].current?.deadline = nil
-            return [.publish(key, .ready)] + settle() + continueRoll(now: now)
+            return [.publish(key, .ready)] + settle(now: now) + continueRoll(now: now)
         }
         guard slots[position].successor?.key == key else { return [] }
         var actions: [Action] = [.publish(key, .ready)]
@@ -138,7 +145,7 @@ package struct PoolState: Sendable {
         slots[position].current?.phase = .ready
         slots[position].current?.deadline = nil
         slots[position].successor = nil
-        return actions + settle() + continueRoll(now: now)
+        return actions + settle(now: now) + continueRoll(now: now)
     }
 
     /// A worker's process has ended, or could not be started.
@@ -166,7 +173,7 @@ package struct PoolState: Sendable {
         let hasFailed = slots[position].policy.failures >= Self.failuresMax
         var actions: [Action] = [.publish(key, hasFailed ? .failed : .down)]
         if awaited == key { actions += abandonRoll(key) }
-        actions += settle() + launchDue(now: now)
+        actions += settle(now: now) + launchDue(now: now)
         return actions
     }
 
@@ -209,6 +216,7 @@ package struct PoolState: Sendable {
     package mutating func drain(now: UInt64, cause: Cause) -> [Action] {
         guard !isEnding else { return [] }
         isEnding = true
+        settleAt = nil
         toRoll = []
         isRolling = false
         awaited = nil
@@ -261,15 +269,17 @@ package struct PoolState: Sendable {
                 }
             }
         }
+        if let due = settleAt, due <= now { actions += settle(now: now) }
         return actions + launchDue(now: now)
     }
 
     /// When `tick` has something to do next; nil: not before another event.
     package var deadline: UInt64? {
-        slots.flatMap { slot in
-            [slot.launchAt, slot.current?.deadline, slot.successor?.deadline]
-                + slot.leaving.map(\.deadline)
-        }.compactMap { $0 }.min()
+        ([settleAt]
+            + slots.flatMap { slot in
+                [slot.launchAt, slot.current?.deadline, slot.successor?.deadline]
+                    + slot.leaving.map(\.deadline)
+            }).compactMap { $0 }.min()
     }
 
     // MARK: steps
@@ -317,13 +327,23 @@ package struct PoolState: Sendable {
         return [.publish(worker.key, .draining), .drain(worker.key)]
     }
 
-    private mutating func settle() -> [Action] {
-        guard !hasSettled else { return [] }
+    /// Settled is a pool with every worker ready or failed once, or some time after its first one
+    /// is ready.
+    private mutating func settle(now: UInt64) -> [Action] {
+        guard !hasSettled, !isEnding else { return [] }
         let isReady = readyCount > 0
-        guard isReady || slots.allSatisfy({ $0.policy.failures >= Self.failuresMax }) else {
-            return []
+        if isReady {
+            let due = settleAt ?? now + Self.companyWait
+            settleAt = due
+            let isComplete = slots.allSatisfy {
+                $0.current?.phase == .ready || $0.policy.failures > 0
+            }
+            guard isComplete || due <= now else { return [] }
+        } else {
+            guard slots.allSatisfy({ $0.policy.failures >= Self.failuresMax }) else { return [] }
         }
         hasSettled = true
+        settleAt = nil
         return [.settled(isReady: isReady)]
     }
 

@@ -1,7 +1,8 @@
 /// How long to wait before something that ended is started again: not at all the first time, then
 /// doubling to a ceiling, and forgotten after a stable life.
 ///
-/// Times are nanoseconds. A crash loop so costs one start each `longest`, and a single crash costs no wait.
+/// Times are nanoseconds. A crash loop so costs one start each `longest`, and a single crash costs
+/// no wait.
 package struct RestartPolicy: Equatable, Sendable {
     /// The wait after the second failure; each further one doubles it.
     private let step: UInt64

@@ -5,12 +5,13 @@ internal import Signals
 
 /// The edges: performs what `EdgeFleet` decides.
 ///
-/// An edge's role sheet has: `edge` (its number), `slot` and `slot_generation` (its place in shared memory and which life of it),
-/// `generation` (of the configuration), `service.NAME` (each service's index in the table), `listener.N` (`NUMBER PORT URL` of
-/// the socket `fd.listener.N`, NUMBER being the listener's place in the configuration), `user`, `group`, `groups`;
-/// `fd.control`, `fd.configuration`, `fd.certificates` (with https), `fd.access` (with an access log), `fd.errors`,
-/// `fd.table`, `fd.board`, `fd.rings`, `fd.readers`, `fd.keys`, `fd.wake.S` for each edge slot and `fd.reader_wake.R` for
-/// each reader of the rings.
+/// An edge's role sheet has: `edge` (its number), `slot` and `slot_generation` (its place in shared
+/// memory and which life of it), `generation` (of the configuration), `service.NAME` (each
+/// service's index in the table), `listener.N` (`NUMBER PORT URL` of the socket `fd.listener.N`,
+/// NUMBER being the listener's place in the configuration), `user`, `group`, `groups`;
+/// `fd.control`, `fd.configuration`, `fd.certificates` (with https), `fd.access` (with an access
+/// log), `fd.errors`, `fd.table`, `fd.board`, `fd.rings`, `fd.readers`, `fd.keys`, `fd.wake.S` for
+/// each edge slot and `fd.reader_wake.R` for each reader of the rings.
 final class EdgeKeeper {
     /// What edges of one generation are started with.
     struct Outfit {
@@ -98,7 +99,8 @@ final class EdgeKeeper {
                 now: Clock.monotonic))
     }
 
-    /// Edges of all other generations end with their last connection, at latest after `limit` nanoseconds.
+    /// Edges of all other generations end with their last connection, at latest after `limit`
+    /// nanoseconds.
     func takeOver(by generation: Int, limit: UInt64) {
         perform(fleet.takeOver(by: generation, deadline: Clock.monotonic + limit))
     }

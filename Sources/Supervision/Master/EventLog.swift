@@ -3,8 +3,8 @@ internal import Signals
 
 /// The error log: one line for each event of the master, and for each line its children print.
 ///
-/// Writing never waits: what a full pipe or disk does not take is lost and counted, and said with the next line
-/// that gets through.
+/// Writing never waits: what a full pipe or disk does not take is lost and counted, and said with
+/// the next line that gets through.
 final class EventLog {
     private var destination: LogOptions.Destination
     private var file: OpenFile?

@@ -2,7 +2,8 @@ internal import Configuration
 internal import Linux
 internal import Routing
 
-/// The listening sockets: made by the master, inherited by edges, and never closed while the proxy serves.
+/// The listening sockets: made by the master, inherited by edges, and never closed while the proxy
+/// serves.
 final class ListenerSockets {
     /// One address of one listener, with a socket for each edge there has ever been.
     final class Bound {
@@ -37,7 +38,8 @@ final class ListenerSockets {
 
     /// Binds what a configuration wants and we do not have yet; `adopt` makes it count.
     ///
-    /// Sockets that exist are kept. On failure nothing has changed. Code 69 names the owner of a taken port.
+    /// Sockets that exist are kept. On failure nothing has changed. Code 69 names the owner of a
+    /// taken port.
     func prepare(_ front: FrontOptions) throws(MasterFailure) -> [Listener] {
         var known: [Bound] = listeners.flatMap(\.bound)
         var prepared: [Listener] = []
@@ -87,7 +89,7 @@ final class ListenerSockets {
         if let port { wanted = SocketAddress(address: wanted.text, port: port) ?? wanted }
         do throws(SystemError) {
             // Sharing a port is allowed to every process of our user: ask first whether it is free.
-            if wanted.port != 0 { _ = try ListeningSocket(tcp: wanted, sharesPort: false) }
+            if wanted.port != 0 { try ListeningSocket.checkFree(wanted) }
             let socket = try ListeningSocket(tcp: wanted, backlog: options.backlog)
             bound.address = socket.address
             bound.sockets = [OpenFile(owning: try socket.descriptor.duplicate())]

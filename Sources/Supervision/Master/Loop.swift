@@ -1,6 +1,7 @@
 internal import Linux
 
-/// The master's one event loop: descriptors with what to do when they are readable, and one deadline.
+/// The master's one event loop: descriptors with what to do when they are readable, and one
+/// deadline.
 final class Loop {
     private let poller: Poller
     private var handlers: [UInt64: () -> Void] = [:]

@@ -1,5 +1,6 @@
 internal import Board
 internal import Linux
+internal import Memory
 internal import Routing
 internal import Signals
 
@@ -50,18 +51,24 @@ extension Master {
 
     private func status(_ unit: ServiceUnit) -> JSONValue {
         let table = site.memory.table
-        let endpoints = (0..<table.endpointHighWater).compactMap { index -> JSONValue? in
+        let rows = (0..<table.endpointHighWater).filter { index in
+            let slot = table.endpoint(index)
+            let state = slot.status.state
+            return slot.service == unit.index && state != .free && state != .retired
+        }
+        let endpoints = rows.sorted { table.endpoint($0).number < table.endpoint($1).number }.map {
+            index -> JSONValue in
             let slot = table.endpoint(index)
             let status = slot.status
-            guard slot.service == unit.index, status.state != .free, status.state != .retired
-            else { return nil }
             let isWorker = !status.kind.contains(.upstream)
+            // Passive health is the edges' own word, beside the state.
+            let isPaused = status.isReady && slot.pausedUntil.loadRelaxed() != 0
             return [
                 "name": .string(table.name(ofEndpoint: index)),
                 "worker": isWorker ? .whole(slot.number) : .null,
                 "pid": slot.pid == 0 ? .null : .whole(slot.pid),
                 "address": .optional(slot.address.map { Table.text(of: $0) }),
-                "state": .string("\(status.state)"), "capacity": .whole(status.capacity),
+                "state": .string(isPaused ? "down" : "\(status.state)"), "capacity": .whole(status.capacity),
                 "in_flight": .whole(table.inFlight(index, capacity: status.capacity)),
                 "requests": .whole(table.requests(index)), "restarts": .whole(slot.restarts),
             ]

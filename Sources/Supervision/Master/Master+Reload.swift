@@ -66,7 +66,8 @@ extension Master {
         advance()
     }
 
-    /// What is fixed for the life of a proxy, because shared memory and folders are made at its start.
+    /// What is fixed for the life of a proxy, because shared memory and folders are made at its
+    /// start.
     private func warnOfFixed(_ new: MasterPlan) {
         var changed: [String] = []
         if new.options.directories != plan.options.directories { changed.append("directories") }

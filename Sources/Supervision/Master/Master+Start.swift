@@ -4,7 +4,8 @@ internal import Linux
 internal import Routing
 internal import Signals
 
-/// A change of configuration on its way: what it brings is started first, and counts only when all of it is there.
+/// A change of configuration on its way: what it brings is started first, and counts only when all
+/// of it is there.
 final class Changeover {
     let plan: MasterPlan
     let generation: Int
@@ -158,14 +159,19 @@ extension Master {
                 hasDevelopmentCertificate: manner.isApp)
             _ = Descriptor.writeNow(Array(text.text.utf8).span, to: 2)
         } else {
-            // The ready line is on standard error, wherever the log goes.
-            EventLog().info("ready") { line in
-                line.add("pid", Int(ProcessTraits.pid))
-                line.add("listen", texts: urls)
-                line.add("seconds", seconds: took)
-            }
+            sayReady(urls, took, in: EventLog())
         }
+        // The ready line is on standard error; a log that lies elsewhere has it too.
+        if plan.logs.error != .standardError { sayReady(urls, took, in: log) }
         _ = try? ServiceNotification.send("READY=1")
+    }
+
+    private func sayReady(_ urls: [String], _ took: UInt64, in log: EventLog) {
+        log.info("ready") { line in
+            line.add("pid", Int(ProcessTraits.pid))
+            line.add("listen", texts: urls)
+            line.add("seconds", seconds: took)
+        }
     }
 
     private func appLine(_ changeover: Changeover) -> StartupText.App? {

@@ -1,7 +1,8 @@
 internal import Linux
 internal import Routing
 
-/// The end, in order: edges finish their connections, then workers, then plug-ins have what they were sent.
+/// The end, in order: edges finish their connections, then workers, then plug-ins have what they
+/// were sent.
 extension Master {
     /// Drains and ends; asked for a second time, ends at once.
     func stop(_ client: AdminSocket.Client? = nil) {

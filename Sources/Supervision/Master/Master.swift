@@ -4,11 +4,13 @@ internal import Linux
 internal import Routing
 internal import Signals
 
-/// The master: reads the configuration, binds the listeners, and starts, replaces and ends everything else.
+/// The master: reads the configuration, binds the listeners, and starts, replaces and ends
+/// everything else.
 ///
-/// It never touches a request. Decisions are values (`EdgeFleet`, `PoolState`, `GenerationPlan`); this is the loop that performs
-/// them. The walk: `run` → `start` (Master+Start) → `turn` until `isOver`; a reload goes through `Changeover`
-/// (Master+Reload), a stop through `stop` (Master+Stop); `status` and the other commands come in by `AdminSocket`.
+/// It never touches a request. Decisions are values (`EdgeFleet`, `PoolState`, `GenerationPlan`);
+/// this is the loop that performs them. The walk: `run` → `start` (Master+Start) → `turn` until
+/// `isOver`; a reload goes through `Changeover` (Master+Reload), a stop through `stop`
+/// (Master+Stop); `status` and the other commands come in by `AdminSocket`.
 package final class Master {
     /// How the master is run: where its configuration comes from and who watches.
     package struct Manner {
@@ -64,7 +66,8 @@ package final class Master {
 
     /// How often what nobody waits for is looked after, in nanoseconds.
     private static let housekeepingInterval: UInt64 = 1_000_000_000
-    /// How often the TLS ticket keys change, in nanoseconds: a ticket is good for two periods at most.
+    /// How often the TLS ticket keys change, in nanoseconds: a ticket is good for two periods at
+    /// most.
     private static let ticketInterval: UInt64 = 12 * 3_600_000_000_000
 
     /// Runs until it is told to end, and gives the exit code; what went wrong is on standard error.
@@ -119,8 +122,8 @@ package final class Master {
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
     }
 
-    /// Descriptors the master itself may need: sockets of every listener and edge, three for each worker. Children inherit
-    /// the limit, and edges need one for each connection.
+    /// Descriptors the master itself may need: sockets of every listener and edge, three for each
+    /// worker. Children inherit the limit, and edges need one for each connection.
     private static let openFilesWanted: UInt64 = 1 << 20
 
     // MARK: the loop
@@ -143,7 +146,8 @@ package final class Master {
         }
     }
 
-    /// The start failed: children see the end of their channels; those that would not look are killed.
+    /// The start failed: children see the end of their channels; those that would not look are
+    /// killed.
     private func endAtOnce() {
         edges.stopNow()
         services.stopNow()

@@ -3,10 +3,12 @@ internal import Linux
 internal import Routing
 internal import Signals
 
-/// What one reading of the configuration gave: checked, decided, and with every file read that only the master may read.
+/// What one reading of the configuration gave: checked, decided, and with every file read that only
+/// the master may read.
 package struct MasterReading: Sendable {
     package var configuration: EffectiveConfiguration
-    /// Certificates and keys for the edges, as `TLS.CertificateBundle` encodes them; empty without https.
+    /// Certificates and keys for the edges, as `TLS.CertificateBundle` encodes them; empty without
+    /// https.
     package var certificates: [UInt8]
     /// The folder of the file, where plug-ins start.
     package var folder: String

@@ -39,7 +39,8 @@ final class MasterSite {
 /// Who is told when which child has ended.
 final class ChildTable {
     private var handlers: [Int32: (ProcessEnd?) -> Void] = [:]
-    /// Children that ended before anybody said whose they are: grandchildren whose parent died first.
+    /// Children that ended before anybody said whose they are: grandchildren whose parent died
+    /// first.
     private var unclaimed: [(pid: Int32, end: ProcessEnd)] = []
     private static let unclaimedMax = 64
 
@@ -117,8 +118,8 @@ final class MasterSignals {
             generation: UInt64(generation), diagnostics: text.span, wall: Clock.wall)
     }
 
-    /// Raises what an edge that died had not, into its own ring, and wakes every reader: the edge may have taken a
-    /// reader's flag without writing its eventfd.
+    /// Raises what an edge that died had not, into its own ring, and wakes every reader: the edge
+    /// may have taken a reader's flag without writing its eventfd.
     func raiseMissing(
         _ requests: [RequestInFlight], edgeSlot: Int, names: (RequestInFlight) -> RequestNames
     ) -> Int {

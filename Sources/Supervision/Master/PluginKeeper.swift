@@ -2,10 +2,12 @@ internal import Board
 internal import Linux
 internal import Signals
 
-/// The plug-in host: started before the first edge, restarted with back-off, replaced when its plug-ins change.
+/// The plug-in host: started before the first edge, restarted with back-off, replaced when its
+/// plug-ins change.
 ///
-/// Its role sheet has `reader` (its number among the readers of the rings), `folder`, `runtime`, `user`, `group`, `groups`;
-/// `fd.control`, `fd.configuration`, `fd.errors`, `fd.rings` (read-only), `fd.readers`, `fd.wake`.
+/// Its role sheet has `reader` (its number among the readers of the rings), `folder`, `runtime`,
+/// `user`, `group`, `groups`; `fd.control`, `fd.configuration`, `fd.errors`, `fd.rings`
+/// (read-only), `fd.readers`, `fd.wake`.
 final class PluginKeeper {
     private final class Host {
         let process: ProcessHold
@@ -42,8 +44,8 @@ final class PluginKeeper {
 
     /// How long the first edge waits for the host, in nanoseconds.
     private static let readyLimit: UInt64 = 5_000_000_000
-    /// How long a host has to deliver what is queued and to end its plug-ins: 2 s, and 1 s each for end of file, TERM
-    /// and KILL (contract, section 6), with something to spare. Nanoseconds.
+    /// How long a host has to deliver what is queued and to end its plug-ins: 2 s, and 1 s each for
+    /// end of file, TERM and KILL (contract, section 6), with something to spare. Nanoseconds.
     private static let stopLimit: UInt64 = 6_000_000_000
 
     init(_ site: MasterSite) { self.site = site }
@@ -54,8 +56,8 @@ final class PluginKeeper {
         ([restartAt, waitUntil] + leaving.map(\.deadline)).compactMap { $0 }.min()
     }
 
-    /// Starts the host that a plan needs, replacing the one there is when its plug-ins differ; `ready` is called when plug-ins
-    /// listen, or need not be waited for any longer.
+    /// Starts the host that a plan needs, replacing the one there is when its plug-ins differ;
+    /// `ready` is called when plug-ins listen, or need not be waited for any longer.
     func adopt(_ plan: MasterPlan, ready: @escaping () -> Void) {
         let isSame = wanted?.plugins == plan.plugins && wanted?.logs == plan.logs
         wanted = plan

@@ -91,15 +91,17 @@ final class Pool {
         return true
     }
 
-    /// Whether a worker is at work on the request in a place; nil when the endpoint is not of this pool.
+    /// Whether a worker is at work on the request in a place; nil when the endpoint is not of this
+    /// pool.
     func isBusy(_ reference: EndpointReference, place: Int) -> Bool? {
         guard let key = endpoints.first(where: { $0.value == reference })?.key else { return nil }
         guard let worker = workers[key] else { return false }
         return busy.isBusy(worker: worker.room, place: place)
     }
 
-    /// Puts right what edges did to the endpoints: one that an edge marked down because its socket refused, although its
-    /// process lives, is shown again if it accepts, and replaced if it does not.
+    /// Puts right what edges did to the endpoints: one that an edge marked down because its socket
+    /// refused, although its process lives, is shown again if it accepts, and replaced if it does
+    /// not.
     func review() {
         for (key, reference) in endpoints {
             guard let worker = workers[key], state.isReady(key),

@@ -29,7 +29,8 @@ final class ServiceUnit {
     }
 }
 
-/// All services: starts what stands behind them, replaces what a reload changes, and lets the rest go.
+/// All services: starts what stands behind them, replaces what a reload changes, and lets the rest
+/// go.
 final class ServiceKeeper {
     private let site: MasterSite
     private let resolver: Resolver
@@ -77,7 +78,8 @@ final class ServiceKeeper {
     /// Starts what a configuration has and we do not; nothing that serves is touched.
     ///
     /// - Parameters:
-    ///   - mayFail: a service without a ready worker is taken as it is (at start), instead of failing the whole.
+    ///   - mayFail: a service without a ready worker is taken as it is (at start), instead of
+    ///     failing the whole.
     ///   - changed: called whenever `hasSettled` or `failure` may have changed.
     func prepare(
         _ plan: MasterPlan, mayFail: Bool, changed: @escaping () -> Void
@@ -98,8 +100,8 @@ final class ServiceKeeper {
                 case .pool(let plan): fresh.pool = try pool(plan, unit, preparation, mayFail)
                 case .upstreams(let upstreams):
                     let set = UpstreamSet(
-                        upstreams, name: unit.name, service: unit.index, site: site,
-                        resolver: resolver)
+                        upstreams, pool: options.pool, edges: plan.options.front.edges,
+                        name: unit.name, service: unit.index, site: site, resolver: resolver)
                     set.settled = { [weak preparation] in preparation?.done() }
                     fresh.upstreams = set
                 }
@@ -180,7 +182,8 @@ final class ServiceKeeper {
         }
     }
 
-    /// Makes what was prepared count: what it replaces drains, what is gone from the configuration departs.
+    /// Makes what was prepared count: what it replaces drains, what is gone from the configuration
+    /// departs.
     func commit(_ preparation: Preparation, plan: MasterPlan, generation: Int) {
         preparation.isOver = true
         for fresh in preparation.fresh {

@@ -3,7 +3,8 @@ internal import Linux
 internal import Memory
 internal import Routing
 
-/// The files of shared memory and the eventfds that go with them; made once, and the same for every generation.
+/// The files of shared memory and the eventfds that go with them; made once, and the same for every
+/// generation.
 final class SharedMemory {
     let table: Table
     let board: MetricsBoard
@@ -25,11 +26,14 @@ final class SharedMemory {
 
     /// Edge slots: four generations of sixteen edges, which is also all there can be.
     static let edgeSlots = edgeSlotsMax
-    /// Records a ring holds, of 2 KiB each: a host that sleeps 10 ms at 50,000 signals a second loses none.
+    /// Records a ring holds, of 2 KiB each: a host that sleeps 10 ms at 50,000 signals a second
+    /// loses none.
     private static let ringRecords = 1024
-    /// Hosts that read the rings: the one that runs, the one that is to replace it, and those that still deliver.
+    /// Hosts that read the rings: the one that runs, the one that is to replace it, and those that
+    /// still deliver.
     static let readerCount = 4
-    /// Requests in flight an edge may have beyond its connections: retries that end while the next begins.
+    /// Requests in flight an edge may have beyond its connections: retries that end while the next
+    /// begins.
     private static let requestsSpare = 64
 
     init(_ front: FrontOptions) throws(MasterFailure) {

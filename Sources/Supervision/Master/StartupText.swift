@@ -59,7 +59,8 @@ struct StartupText {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// A URL a browser can open: a port that is the usual one is left out, and an address of all becomes localhost.
+    /// A URL a browser can open: a port that is the usual one is left out, and an address of all
+    /// becomes localhost.
     static func clickable(_ url: String) -> String {
         var text = url.replacing("://*", with: "://localhost").replacing(
             "://0.0.0.0", with: "://localhost"

@@ -1,9 +1,10 @@
-/// Which names are to be looked up when: again when an answer is over its time, and sooner after a failure.
+/// Which names are to be looked up when: again when an answer is over its time, and sooner after a
+/// failure.
 ///
 /// A pure value; times are nanoseconds, monotonic.
 package struct NameSchedule: Equatable, Sendable {
-    /// Bounds for how long an answer is believed, whatever its source says, in seconds: a TTL of 0 must not
-    /// make a busy loop, and one of a week must not hold a moved service up for ever.
+    /// Bounds for how long an answer is believed, whatever its source says, in seconds: a TTL of 0
+    /// must not make a busy loop, and one of a week must not hold a moved service up for ever.
     private static let secondsMin = 1
     private static let secondsMax = 3600
     /// For answers without a TTL (a hosts file), in seconds.

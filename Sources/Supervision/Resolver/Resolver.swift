@@ -1,9 +1,11 @@
 internal import Linux
 internal import Signals
 
-/// The master's side of the resolver process: which names are wanted, and the last good addresses of each.
+/// The master's side of the resolver process: which names are wanted, and the last good addresses
+/// of each.
 ///
-/// The process is started with the first name, restarted with back-off, and ended with the last name.
+/// The process is started with the first name, restarted with back-off, and ended with the last
+/// name.
 final class Resolver {
     private unowned let site: MasterSite
     private var process: ProcessHold?

@@ -11,6 +11,8 @@ final class UpstreamSet {
     private let service: Int
     private let name: String
     let upstreams: [ServiceOptions.Upstream]
+    /// Connections to each of them, over all edges.
+    private let capacity: Int
     private var rows: [Row] = []
     /// Names that have not been answered once.
     private var awaited: Set<String> = []
@@ -25,9 +27,11 @@ final class UpstreamSet {
     }
 
     init(
-        _ upstreams: [ServiceOptions.Upstream], name: String, service: Int, site: MasterSite,
-        resolver: Resolver
+        _ upstreams: [ServiceOptions.Upstream], pool: ServiceOptions.Pool, edges: Int,
+        name: String, service: Int, site: MasterSite, resolver: Resolver
     ) {
+        // As in SQLAlchemy, where each process has a pool of its own.
+        capacity = min((pool.size + pool.maxOverflow) * edges, capacityMax)
         self.upstreams = upstreams
         self.name = name
         self.service = service
@@ -89,7 +93,7 @@ final class UpstreamSet {
         let upstream = upstreams[position]
         let plan = EndpointPlan(
             service: service, kind: upstream.url.usesTLS ? [.upstream, .tls] : .upstream,
-            capacity: 0, weight: UInt32(upstream.weight), number: position, address: address)
+            capacity: capacity, weight: UInt32(upstream.weight), number: position, address: address)
         do throws(BoardError) {
             let reference = try site.memory.table.addEndpoint(plan)
             rows.append(Row(position: position, address: address, reference: reference))

@@ -1,7 +1,7 @@
 internal import Linux
 
-/// The process between the master and a `command:` program: it starts the program and ends its whole process group
-/// when the master says so, has died, or the program itself has ended.
+/// The process between the master and a `command:` program: it starts the program and ends its
+/// whole process group when the master says so, has died, or the program itself has ended.
 ///
 /// Roles are started by the master alone; their exit codes go to its log.
 package func runGuard() -> Int32 {
@@ -13,7 +13,8 @@ package func runGuard() -> Int32 {
             listener = OpenFile(owning: inherited)
         }
         let title = "\(sheet["service"] ?? "")/\(sheet["worker"] ?? "")"
-        // Its death must not be sudden: it has a group to end. It sees the end of its channel instead.
+        // Its death must not be sudden: it has a group to end. It sees the end of its channel
+        // instead.
         try sheet.settle(as: "guard \(title)", endsWithParent: false)
         return try ProgramGuard(sheet, MessageSocket(owning: control), listener).run()
     } catch {
@@ -75,7 +76,8 @@ private struct ProgramGuard: ~Copyable {
         var environment = ProcessTraits.environment
         var launch: ProcessLaunch
         if listener != nil {
-            // LISTEN_PID has to be the program's own number, which only the program's process knows.
+            // LISTEN_PID has to be the program's own number, which only the program's process
+            // knows.
             environment.append("LISTEN_FDS=1")
             launch = ProcessLaunch(
                 program: "/proc/self/exe", arguments: ["proxy", "--role", "listen"] + words,
@@ -106,7 +108,8 @@ private struct ProgramGuard: ~Copyable {
     private func tell(_ event: JSONValue) { _ = try? control.send(event.bytes) }
 }
 
-/// Becomes a program that takes its listening socket by the `LISTEN_FDS` protocol (sd_listen_fds(3)).
+/// Becomes a program that takes its listening socket by the `LISTEN_FDS` protocol
+/// (sd_listen_fds(3)).
 ///
 /// - Parameter words: the program and its arguments.
 package func runListen(_ words: [String]) -> Int32 {

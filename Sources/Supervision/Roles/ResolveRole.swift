@@ -1,9 +1,10 @@
 internal import Linux
 
-/// The resolver process: looks the upstreams' names up, again and again by their time to live, and tells the master.
+/// The resolver process: looks the upstreams' names up, again and again by their time to live, and
+/// tells the master.
 ///
-/// `{"command":"names","names":[…]}` says which; `{"event":"resolved","name":…,"addresses":[…]}` and
-/// `{"event":"unresolved","name":…,"error":…}` are what comes back, each time a name was looked up.
+/// `{"command":"names","names":[…]}` says which. What comes back each time a name was looked up is
+/// `{"event":"resolved","name":…,"addresses":[…]}` or `{"event":"unresolved","name":…,"error":…}`.
 package func runResolve() -> Int32 {
     do throws(SystemError) {
         let sheet = try RoleSheet.ofThisProcess()

@@ -69,7 +69,8 @@ class Channel:
         """Calls `handler()` in the main thread whenever a packet or the end arrives.
 
         SIGIO makes it: so a worker whose only thread is in the app notices that the master died.
-        Code in C that never comes back to the interpreter is not interrupted.
+        Code in C that never comes back to the interpreter is not interrupted, nor a blocking call
+        that begins in the microsecond after the signal: then the handler runs when it ends.
         """
         signal.signal(signal.SIGIO, lambda number, frame: handler())
         fcntl.fcntl(self.socket, fcntl.F_SETOWN, os.getpid())
