@@ -43,10 +43,10 @@ HELLO = """
 
 def test_hello(app):
     proxy = app(HELLO, ", workers: 2")
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("web")), "both workers")
     with proxy.client() as client:
         for _ in range(10):
             assert client.exchange(request()).text == "hello"
-    assert [worker["state"] for worker in proxy.endpoints("web")] == ["ready", "ready"]
     assert [worker["requests"] for worker in proxy.endpoints("web")] == [5, 5]
 
 
@@ -299,6 +299,7 @@ def test_globals_are_each_workers_own_and_imports_happen_once(app):
             return [f"{imported} {os.getpid()} {count}".encode()]
     """
     proxy = app(source, ", workers: 3")
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("web")), "all workers")
     seen = [proxy.get().text.split() for _ in range(9)]
     assert len({imported for imported, _, _ in seen}) == 1
     assert len({pid for _, pid, _ in seen}) == 3
@@ -373,6 +374,7 @@ def test_an_app_never_runs_as_root_unless_told(start_proxy, folder):
 
 def test_a_killed_zygote_leaves_its_workers_at_work(app):
     proxy = app(HELLO, ", workers: 2")
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("web")), "both workers")
     workers = {worker["pid"] for worker in proxy.endpoints("web")}
     zygote = {processes.all_processes()[pid].parent for pid in workers}
     assert len(zygote) == 1

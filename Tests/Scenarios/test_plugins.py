@@ -168,7 +168,7 @@ def test_handshakes_and_upstreams_are_told(start_proxy, serve, authority, folder
         with proxy.client(tls=authority.client_context()) as client:
             client.exchange(request())
     finished = tap.wait("tls_handshake_finished", 6)[0]["data"]
-    assert finished["sni"] == "localhost" and finished["resumed"] is False
+    assert (finished["tls"]["sni"], finished["tls"]["resumed"]) == ("localhost", False)
     with proxy.client() as client:
         client.send(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
         client.read_to_end()
