@@ -186,7 +186,7 @@ ODD = """
             start_response("200 OK", [("Content-Type", "text/event-stream")])
             def events():
                 yield b"data: 1\\n\\n"
-                time.sleep(20)
+                time.sleep(2)
                 yield b"data: 2\\n\\n"
             return events()
         if path == "/print":
@@ -253,7 +253,7 @@ def test_an_answer_longer_than_it_said_is_cut(app):
 
 
 def test_events_are_not_held_back(app):
-    proxy = app(ODD, ", workers: 1, timeout: { drain: 1s }")
+    proxy = app(ODD, ", workers: 1")
     with proxy.client() as client:
         client.send(request("/events"))
         client.read_head()
@@ -454,7 +454,7 @@ DJANGO = """
     settings.configure(
         SECRET_KEY="for a test", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, DEBUG=False,
         MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
-        LOGGING={"version": 1, "handlers": {"all": {"class": "logging.StreamHandler"}}, "root": {"handlers": ["all"]}})
+        LOGGING={"version": 1, "disable_existing_loggers": False, "handlers": {"all": {"class": "logging.StreamHandler"}}, "root": {"handlers": ["all"]}})
 
     def index(request):
         return JsonResponse({"secure": request.is_secure(), "host": request.get_host(), "remote": request.META["REMOTE_ADDR"]})

@@ -206,15 +206,18 @@ def test_the_pool_of_connections_to_an_upstream_is_bounded(start_proxy, serve):
     clients = [proxy.client() for _ in range(8)]
     for client in clients:
         client.send(request())
-    refused = 0
     until(lambda: len(server.requests) == 4, "four at the upstream")
-    release.set()
-    for client in clients:
+    # The other four wait for a connection, and longer than pool.timeout.
+    refused = clients[4:]
+    for client in refused:
         answer = client.response()
-        refused += answer.status == 503
-        assert answer.status in (200, 503)
+        assert (answer.status, answer.error, answer.get("retry-after")) == (503, "connection_limit_reached", "1")
+    assert server.connections == 4
+    release.set()
+    for client in clients[:4]:
+        assert client.response().text == "ok"
+    for client in clients:
         client.close()
-    assert server.connections <= 4 + refused
 
 
 def test_an_idle_upstream_connection_is_closed_by_the_proxy(start_proxy, serve):
