@@ -12,7 +12,7 @@ extension EdgeLoop where World: ~Copyable {
     mutating func connect(_ exchange: Int, _ lease: Lease) {
         exchanges[exchange].connectingSince = now
         noteEndpoint(exchange, lease)
-        if let upstream = takeIdle(lease) {
+        if let upstream = takeIdle(lease, for: exchange) {
             upstreams[upstream].lease = lease
             upstreams[upstream].phase = .busy
             upstreams[upstream].exchange = Int32(exchange)
@@ -35,8 +35,13 @@ extension EdgeLoop where World: ~Copyable {
             giveBack(lease)
             fail(exchange, .proxyInternalError)
         case .failed(let number):
-            // The socket of a worker of ours refuses only when the worker is gone.
-            if exchanges[exchange].has(.isOurs) { balancer.markDown(lease.endpoint) }
+            // The socket of a worker of ours refuses only when the worker is gone: another one, or its successor, takes the
+            // request, which nobody has seen.
+            if exchanges[exchange].has(.isOurs) {
+                balancer.markDown(lease.endpoint)
+                giveBack(lease)
+                return perform(exchanges[exchange].state.handle(.endpointFull), exchange)
+            }
             endpointFailed(lease)
             giveBack(lease)
             fail(exchange, Self.failure(ofConnect: number))
@@ -44,11 +49,22 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// An idle connection to this incarnation of the endpoint that has not been closed meanwhile.
-    private mutating func takeIdle(_ lease: Lease) -> Int? {
-        guard let upstream = idle.first(of: lease.endpoint, in: upstreams) else { return nil }
-        idle.remove(upstream, in: upstreams)
-        timers.clear(timer(upstream: upstream))
-        return upstream
+    ///
+    /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it; the others find out as they
+    /// go, and are sent again.
+    private mutating func takeIdle(_ lease: Lease, for exchange: Int) -> Int? {
+        while let upstream = idle.first(of: lease.endpoint, in: upstreams) {
+            guard exchanges[exchange].state.isIdempotent
+                || network.isQuiet(upstreams[upstream].stream)
+            else {
+                closeUpstream(upstream)
+                continue
+            }
+            idle.remove(upstream, in: upstreams)
+            timers.clear(timer(upstream: upstream))
+            return upstream
+        }
+        return nil
     }
 
     private mutating func open(
@@ -124,7 +140,8 @@ extension EdgeLoop where World: ~Copyable {
         case .handshaking:
             return continueUpstreamHandshake(upstream)
         case .idle:
-            // Nothing may come on an idle connection but its end.
+            // Nothing may come on an idle connection but its end; an event of bytes that were read already says nothing.
+            if network.isQuiet(upstreams[upstream].stream) { return }
             return closeUpstream(upstream)
         case .busy: break
         }

@@ -27,7 +27,7 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Whether memory is full and the file may be used.
-    private func mustSpool(_ exchange: Int, _ count: Int) -> Bool {
+    func mustSpool(_ exchange: Int, _ count: Int) -> Bool {
         guard exchanges[exchange].has(.buffersAnswer) else { return false }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
         return waiting + count > settings.options.limits.responseMemoryBytes && maySpool(exchange)

@@ -107,7 +107,6 @@ extension EdgeLoop where World: ~Copyable {
                 closeClient(client)
             }
         }
-        journal.close(now: now)
     }
 
     private mutating func endNow() {

@@ -193,7 +193,9 @@ extension EdgeLoop where World: ~Copyable {
             return true
         }
         let isWhole = range.start == 0 && Int(range.count) == pool.count(of: block)
-        if isWhole, !exchanges[exchange].has(.chunksAnswer), !isSpooling(exchange) {
+        if isWhole, !exchanges[exchange].has(.chunksAnswer), !isSpooling(exchange),
+            !mustSpool(exchange, Int(range.count))
+        {
             upstreams[upstream].inbound = .none
             clients[client].outbound.append(block, in: pool)
             return true

@@ -125,6 +125,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         setListening(true)
         tell(["event": "ready"])
         while turn() {}
+        journal.close(now: now)
         tell(["event": "drained"])
     }
 

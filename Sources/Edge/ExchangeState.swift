@@ -76,7 +76,7 @@ struct ExchangeState {
     /// Times the request was sent again.
     private(set) var retries: UInt16 = 0
     /// The request may be sent twice (RFC 9110 section 9.2.2).
-    private let isIdempotent: Bool
+    let isIdempotent: Bool
     /// A dead idle connection was met before; it is met once without counting as an attempt.
     private var hasMetStaleConnection = false
     /// The last retry was for such a connection: the endpoint itself is not at fault.

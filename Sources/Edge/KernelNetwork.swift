@@ -150,6 +150,11 @@ struct KernelNetwork: ~Copyable, Network {
         }
     }
 
+    mutating func isQuiet(_ stream: Int32) -> Bool {
+        var bytes = InlineArray<1, UInt8>(repeating: 0)
+        return StreamSocket.peek(stream, into: &bytes) == .wouldBlock
+    }
+
     mutating func shutdownWrite(_ stream: Int32) {
         let slot = session(of: stream)
         if slot >= 0 { _ = sessions[slot].shutdown() }

@@ -57,6 +57,8 @@ protocol Network: ~Copyable {
     mutating func send(
         _ stream: Int32, _ chain: BlockChain, of pool: BlockPool
     ) -> SendResult
+    /// Whether nothing at all waits on a stream, not even its end; takes nothing.
+    mutating func isQuiet(_ stream: Int32) -> Bool
     mutating func shutdownWrite(_ stream: Int32)
     /// - Parameter isBroken: the peer has to see a break, not an end.
     mutating func close(_ stream: Int32, isBroken: Bool)

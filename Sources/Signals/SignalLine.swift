@@ -165,8 +165,8 @@ public struct SignalLine: Sendable {
         writer.write(",\"duration\":")
         writer.write(seconds: record.number(4))
         if record.signal == .tlsHandshakeFinished {
-            writer.write(",\"tls\":")
-            TLSFacts(packed: record.number(5)).writeJSON(sni: record.text(1), to: &writer)
+            writer.write(",")
+            TLSFacts(packed: record.number(5)).writeMembers(sni: record.text(1), to: &writer)
         } else {
             let failure = HandshakeFailure(rawValue: record.byte(5)) ?? .internalError
             writer.write(",\"reason\":\"")

@@ -42,7 +42,14 @@ public struct TLSFacts: Equatable, Sendable {
     /// The object of version, cipher, group, resumed, sni and alpn, or null without TLS.
     func writeJSON(sni: Span<UInt8>, to writer: inout ByteWriter) {
         guard !isNone else { return writer.write("null") }
-        writer.write("{\"version\":\"")
+        writer.write("{")
+        writeMembers(sni: sni, to: &writer)
+        writer.write("}")
+    }
+
+    /// The same without the braces, as part of a larger object.
+    func writeMembers(sni: Span<UInt8>, to writer: inout ByteWriter) {
+        writer.write("\"version\":\"")
         Self.write(version: version, to: &writer)
         writer.write("\",\"cipher\":\"")
         Self.write(cipher: cipher, to: &writer)
@@ -51,9 +58,9 @@ public struct TLSFacts: Equatable, Sendable {
         writer.write(isResumed ? ",\"resumed\":true,\"sni\":" : ",\"resumed\":false,\"sni\":")
         writer.writeJSON(textOrNull: sni, cutAt: RequestLine.hostBytesMax)
         switch alpn {
-        case .none: writer.write(",\"alpn\":null}")
-        case .http1: writer.write(",\"alpn\":\"http/1.1\"}")
-        case .http2: writer.write(",\"alpn\":\"h2\"}")
+        case .none: writer.write(",\"alpn\":null")
+        case .http1: writer.write(",\"alpn\":\"http/1.1\"")
+        case .http2: writer.write(",\"alpn\":\"h2\"")
         }
     }
 

@@ -288,6 +288,11 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
     }
 
+    mutating func isQuiet(_ stream: Int32) -> Bool {
+        let pipe = world.streams[stream]!.incoming
+        return pipe.bytes.isEmpty && !pipe.hasEnded && !pipe.isBroken
+    }
+
     mutating func shutdownWrite(_ stream: Int32) {
         world.streams[stream]!.outgoing.endIsSent = true
         kick(stream)

@@ -5,6 +5,7 @@ signal `got_request_exception` says what happened. So it is connected where one 
 """
 
 import sys
+import traceback
 
 from proxyapp.connection import current
 
@@ -25,7 +26,11 @@ def _flask_exception(sender, exception=None, **data):
 
 
 def _django_exception(sender, **data):
-    _note(sys.exc_info()[1])
+    exception = sys.exc_info()[1]
+    _note(exception)
+    if exception is not None:
+        # Flask logs it; Django, outside of debugging, mails it to the admins and says nothing here.
+        traceback.print_exception(type(exception), exception, exception.__traceback__)
 
 
 def _note(exception):
