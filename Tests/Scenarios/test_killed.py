@@ -18,6 +18,10 @@ def all_ready(proxy, service="demo"):
     return all(endpoint["state"] == "ready" for endpoint in proxy.endpoints(service))
 
 
+def pids(proxy, service="demo"):
+    return [endpoint["pid"] for endpoint in proxy.endpoints(service)]
+
+
 def test_a_killed_edge_is_replaced(start_proxy):
     proxy = start_proxy(DEMO)
     before = {edge["edge"]: edge["pid"] for edge in proxy.edges()}
@@ -142,8 +146,9 @@ def test_workers_killed_under_load_cost_idempotent_requests_nothing(start_proxy)
     load = Load(proxy, clients=4)
     for _ in range(4):
         load.more(60)
-        proxy.kill(proxy.endpoints("demo")[0]["pid"])
-        until(lambda: all_ready(proxy), "all workers")
+        victim = proxy.endpoints("demo")[0]["pid"]
+        proxy.kill(victim)
+        until(lambda: all_ready(proxy) and victim not in pids(proxy), "all workers")
     load.more(60)
     load.end()
 
