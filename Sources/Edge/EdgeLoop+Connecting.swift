@@ -35,9 +35,9 @@ extension EdgeLoop where World: ~Copyable {
             giveBack(lease)
             fail(exchange, .proxyInternalError)
         case .failed(let number):
-            // The socket of a worker of ours refuses only when the worker is gone: another one, or its successor, takes the
-            // request, which nobody has seen.
-            if exchanges[exchange].has(.isOurs) {
+            // A worker's socket refuses only when the worker is gone: another one, or its successor, takes the request, which
+            // nobody has seen.
+            if destination(exchange) == .worker {
                 balancer.markDown(lease.endpoint)
                 giveBack(lease)
                 return perform(exchanges[exchange].state.handle(.endpointFull), exchange)
@@ -222,8 +222,9 @@ extension EdgeLoop where World: ~Copyable {
             let service = service(ofSlot: endpoint.service)
         else { return false }
         let settings = settings.services[service]
-        return settings.keepsConnections
-            && idle.count(endpoint.index) < settings.idleMax
+        // What others wait for is not closed for being more than the pool keeps.
+        let kept = max(settings.idleMax, balancer.waiting(service: endpoint.service))
+        return settings.keepsConnections && idle.count(endpoint.index) < kept
             && (settings.lifetime == TimerWheel.never
                 || now - upstreams[upstream].openedAt < settings.lifetime)
     }

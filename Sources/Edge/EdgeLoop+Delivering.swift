@@ -7,7 +7,8 @@ import Signals
 extension EdgeLoop where World: ~Copyable {
     /// Puts body bytes of an answer behind what waits for the client, framed as the client is told.
     ///
-    /// - Returns: false when the edge has no block left.
+    /// - Returns: false when there is no room in the file and what is in it goes before, or the edge has no block left;
+    ///   nothing has changed then.
     mutating func appendAnswer(_ exchange: Int, _ data: Span<UInt8>) -> Bool {
         let client = Int(exchanges[exchange].client)
         let isChunked = exchanges[exchange].has(.chunksAnswer)
@@ -96,7 +97,9 @@ extension EdgeLoop where World: ~Copyable {
         case .answering, .tunneling:
             let upstream = Int(exchanges[exchange].upstream)
             guard upstream >= 0 else { return }
-            if upstreams[upstream].has(.readable) { queue(upstream: upstream) }
+            if upstreams[upstream].has(.readable) || upstreams[upstream].has(.isHeld) {
+                queue(upstream: upstream)
+            }
             if exchanges[exchange].state.phase == .tunneling { tunnelDrained(exchange) }
         default: break
         }

@@ -8,8 +8,16 @@ extension EdgeLoop where World: ~Copyable {
     /// Receives and reads an answer, as long as it comes, the client's side has room, and the turn's share lasts.
     mutating func readUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
+        if upstreams[upstream].has(.isHeld) {
+            guard wantsAnswer(upstream) else { return }
+            upstreams[upstream].clear(.isHeld)
+            readAnswer(upstream)
+            guard upstreams.holds(upstream, generation: generation) else { return }
+        }
         for _ in 0..<EdgeLimits.receivesPerTurn {
-            guard upstreams[upstream].has(.readable), wantsAnswer(upstream) else { return }
+            guard upstreams[upstream].has(.readable), !upstreams[upstream].has(.isHeld),
+                wantsAnswer(upstream)
+            else { return }
             guard receiveAnswer(upstream) else { return }
             readAnswer(upstream)
             guard upstreams.holds(upstream, generation: generation) else { return }
@@ -147,13 +155,19 @@ extension EdgeLoop where World: ~Copyable {
         let generation = upstreams.generation(at: upstream)
         while true {
             let block = upstreams[upstream].inbound
+            let before = upstreams[upstream].decoder
             let step =
                 block.isNone
                 ? upstreams[upstream].decoder.next(Span(), trailers: &trailers)
                 : upstreams[upstream].decoder.next(pool.bytes(of: block), trailers: &trailers)
             switch step {
             case .data(let range):
-                guard passAnswerData(upstream, exchange, range) else { return }
+                guard passAnswerData(upstream, exchange, range) else {
+                    // Nowhere to put it: it stays where it is until the client has taken what is before it.
+                    upstreams[upstream].decoder = before
+                    upstreams[upstream].set(.isHeld)
+                    return flushClient(Int(exchanges[exchange].client))
+                }
             case .needMore(let consumed):
                 if consumed > 0 { consumeAnswer(upstream, consumed) }
                 releaseEmptyInbound(upstream: upstream)
@@ -177,7 +191,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Hands body bytes of the answer to the client's side.
     ///
-    /// - Returns: false when the exchange has ended over it.
+    /// - Returns: false when there is no room for them; nothing has changed then.
     private mutating func passAnswerData(
         _ upstream: Int, _ exchange: Int, _ range: ByteRange
     ) -> Bool {
@@ -186,25 +200,19 @@ extension EdgeLoop where World: ~Copyable {
             consumeAnswer(upstream, range.end)
             return true
         }
-        exchanges[exchange].result.responseBytes += UInt64(range.count)
         let client = Int(exchanges[exchange].client)
-        if exchanges[exchange].has(.isHead) {
-            consumeAnswer(upstream, range.end)
-            return true
-        }
         let isWhole = range.start == 0 && Int(range.count) == pool.count(of: block)
         if isWhole, !exchanges[exchange].has(.chunksAnswer), !isSpooling(exchange),
             !mustSpool(exchange, Int(range.count))
         {
+            exchanges[exchange].result.responseBytes += UInt64(range.count)
             upstreams[upstream].inbound = .none
             clients[client].outbound.append(block, in: pool)
             return true
         }
         let data = pool.bytes(of: block).extracting(range.indices)
-        guard appendAnswer(exchange, data) else {
-            loseUpstream(upstream, .proxyInternalError)
-            return false
-        }
+        guard appendAnswer(exchange, data) else { return false }
+        exchanges[exchange].result.responseBytes += UInt64(range.count)
         consumeAnswer(upstream, range.end)
         return true
     }

@@ -29,6 +29,8 @@ struct UpstreamConnection {
         static let watchesWrites = Flags(rawValue: 64)
         /// In the list of connections to go on with this turn.
         static let queued = Flags(rawValue: 128)
+        /// Bytes of the answer wait in `inbound` for room on the client's side.
+        static let isHeld = Flags(rawValue: 256)
     }
 
     let stream: Int32

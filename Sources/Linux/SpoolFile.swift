@@ -25,10 +25,11 @@ public struct SpoolFile: ~Copyable {
 
     /// Writes all unread bytes of a chain behind the last one. The chain is not changed.
     ///
-    /// - Throws: `ENOSPC` and the like; the bytes already counted stay valid.
+    /// - Throws: `ENOSPC` and the like; none of the chain's bytes were added then.
     public mutating func append(
         _ chain: BlockChain, of pool: BlockPool
     ) throws(SystemError) {
+        let before = written
         var block = chain.first
         while !block.isNone {
             let bytes = unsafe pool.unsafeBytes(of: block)
@@ -40,7 +41,9 @@ public struct SpoolFile: ~Copyable {
                 if count > 0 {
                     done += count
                 } else if clinux_errno() != EINTR {
-                    throw SystemError("pwrite")
+                    let error = SystemError("pwrite")
+                    written = before
+                    throw error
                 }
             }
             written += UInt64(done)

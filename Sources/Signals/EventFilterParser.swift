@@ -214,7 +214,8 @@ enum SignalKeys {
         "service", "endpoint", "worker", "pid", "retries", "connection", "connection_requests",
         "referer", "user_agent", "tls", "tls.version", "tls.cipher", "tls.group", "tls.resumed",
         "tls.sni", "tls.alpn", "outcome", "error", "origin", "type", "message", "traceback",
-        "requests", "received_bytes", "sent_bytes", "reason", "alert", "sni", "seconds",
+        "requests", "received_bytes", "sent_bytes", "reason", "alert", "sni", "version",
+        "cipher", "group", "resumed", "alpn", "seconds",
         "generation", "differences", "diagnostics", "count",
     ]
 }

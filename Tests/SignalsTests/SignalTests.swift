@@ -119,9 +119,9 @@ import Testing
                     duration: 2000, sni: Array("a.b".utf8).span, listener: Array("web".utf8).span,
                     wall: 0)
             },
-            #"{"connection":9,"remote":"10.0.0.1","remote_port":4711,"duration":0.000002,"tls":"#
-                + #"{"version":"TLSv1.2","cipher":"ECDHE-RSA-AES128-GCM-SHA256","group":"P-256","#
-                + #""resumed":true,"sni":"a.b","alpn":"h2"}}"#
+            #"{"connection":9,"remote":"10.0.0.1","remote_port":4711,"duration":0.000002,"#
+                + #""version":"TLSv1.2","cipher":"ECDHE-RSA-AES128-GCM-SHA256","group":"P-256","#
+                + #""resumed":true,"sni":"a.b","alpn":"h2"}"#
         ),
         (
             .tlsHandshakeFailed,
