@@ -8,7 +8,6 @@ from pathlib import Path
 
 import load
 import peers
-import processes
 from rows import Row
 
 REQUESTS = 2000

@@ -43,10 +43,10 @@ HELLO = """
 
 def test_hello(app):
     proxy = app(HELLO, ", workers: 2")
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("web")), "both workers")
     with proxy.client() as client:
         for _ in range(10):
             assert client.exchange(request()).text == "hello"
-    assert [worker["state"] for worker in proxy.endpoints("web")] == ["ready", "ready"]
     assert [worker["requests"] for worker in proxy.endpoints("web")] == [5, 5]
 
 
@@ -186,7 +186,7 @@ ODD = """
             start_response("200 OK", [("Content-Type", "text/event-stream")])
             def events():
                 yield b"data: 1\\n\\n"
-                time.sleep(20)
+                time.sleep(2)
                 yield b"data: 2\\n\\n"
             return events()
         if path == "/print":
@@ -253,7 +253,7 @@ def test_an_answer_longer_than_it_said_is_cut(app):
 
 
 def test_events_are_not_held_back(app):
-    proxy = app(ODD, ", workers: 1, timeout: { drain: 1s }")
+    proxy = app(ODD, ", workers: 1")
     with proxy.client() as client:
         client.send(request("/events"))
         client.read_head()
@@ -299,6 +299,7 @@ def test_globals_are_each_workers_own_and_imports_happen_once(app):
             return [f"{imported} {os.getpid()} {count}".encode()]
     """
     proxy = app(source, ", workers: 3")
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("web")), "all workers")
     seen = [proxy.get().text.split() for _ in range(9)]
     assert len({imported for imported, _, _ in seen}) == 1
     assert len({pid for _, pid, _ in seen}) == 3
@@ -373,6 +374,7 @@ def test_an_app_never_runs_as_root_unless_told(start_proxy, folder):
 
 def test_a_killed_zygote_leaves_its_workers_at_work(app):
     proxy = app(HELLO, ", workers: 2")
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("web")), "both workers")
     workers = {worker["pid"] for worker in proxy.endpoints("web")}
     zygote = {processes.all_processes()[pid].parent for pid in workers}
     assert len(zygote) == 1
@@ -451,7 +453,8 @@ DJANGO = """
 
     settings.configure(
         SECRET_KEY="for a test", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, DEBUG=False,
-        MIDDLEWARE=["django.middleware.common.CommonMiddleware"])
+        MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+        LOGGING={"version": 1, "disable_existing_loggers": False, "handlers": {"all": {"class": "logging.StreamHandler"}}, "root": {"handlers": ["all"]}})
 
     def index(request):
         return JsonResponse({"secure": request.is_secure(), "host": request.get_host(), "remote": request.META["REMOTE_ADDR"]})
@@ -520,6 +523,7 @@ def test_a_program_that_speaks_http(start_proxy, folder, where, keep_alive):
         services:
           tool: {{ command: [/usr/bin/python3, {folder}/program.py, "{where}", "{{worker}}"], workers: 2, concurrency: 4, keep_alive: {keep_alive} }}
     """)
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("tool")), "both workers")
     with proxy.client() as client:
         seen = [client.exchange(request()).text.split() for _ in range(10)]
     assert sorted(slot for slot, _, _ in seen) == ["1"] * 5 + ["2"] * 5

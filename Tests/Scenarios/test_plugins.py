@@ -168,7 +168,7 @@ def test_handshakes_and_upstreams_are_told(start_proxy, serve, authority, folder
         with proxy.client(tls=authority.client_context()) as client:
             client.exchange(request())
     finished = tap.wait("tls_handshake_finished", 6)[0]["data"]
-    assert finished["sni"] == "localhost" and finished["resumed"] is False
+    assert (finished["sni"], finished["resumed"]) == ("localhost", False)
     with proxy.client() as client:
         client.send(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
         client.read_to_end()
@@ -184,7 +184,8 @@ def test_events_and_filter_choose(start_proxy, folder):
         proxy.get(f"/status/{code}")
     tap.wait("request_finished", 2)
     assert proxy.stop() == 0
-    assert [line["data"]["status"] for line in tap.lines() if line["seq"]] == [404, 500]
+    # In order per edge, and each request may have gone to another.
+    assert sorted(line["data"]["status"] for line in tap.lines() if line["seq"]) == [404, 500]
 
 
 PLUGINS = {

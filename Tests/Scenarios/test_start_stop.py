@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import Client, answering, processes, request, run_proxy
+from harness import Client, processes, request, run_proxy
 from harness.wire import until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }"

@@ -203,11 +203,19 @@ def test_a_post_on_a_reused_connection_that_closes_is_not_sent_twice(start_proxy
 
 
 def test_a_connection_that_closed_while_idle_is_not_used(start_proxy, serve):
-    server = serve(answering_once(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    closed = []
+
+    def script(stream, server):
+        server.note(stream.read_request())
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        stream.close()
+        closed.append(1)
+    server = serve(script)
     proxy = start_proxy(f"edges: 1\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
     with proxy.client() as client:
         for number in range(20):
             assert client.exchange(request(f"/{number}", "POST", body=b"x")).text == "ok"
+            until(lambda: len(closed) == number + 1, "the close")
     assert len(server.requests) == 20
 
 

@@ -17,7 +17,7 @@ class Authority:
     def __init__(self, folder):
         self.folder = Path(folder)
         openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 30,
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 90,
             "-subj", "/CN=Scenario Root", "-keyout", "root.key", "-out", "root.pem", folder=folder)
         self.root = self.folder / "root.pem"
         self._made = {}
@@ -35,7 +35,7 @@ class Authority:
             "req", "-new", "-newkey", key[0], "-pkeyopt", key[1], "-nodes", "-subj", f"/CN={names[0]}",
             "-keyout", f"{stem}.key", "-out", f"{stem}.csr", folder=self.folder)
         openssl(
-            "x509", "-req", "-in", f"{stem}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-days", 20,
+            "x509", "-req", "-in", f"{stem}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-days", 60,
             "-set_serial", os.getpid() * 1000 + len(self._made), "-extfile", f"{stem}.ext", "-out", f"{stem}.pem", folder=self.folder)
         os.chmod(self.folder / f"{stem}.key", 0o600)
         self._made[names, key] = self.folder / f"{stem}.pem", self.folder / f"{stem}.key"

@@ -104,18 +104,18 @@ class Proxy:
         self.urls = self.event("ready")["listen"]
         return self
 
+    def access_lines(self, **facts):
+        """The lines of the access log so far that have these values."""
+        path = self.folder / "access.json"
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        found = [json.loads(line) for line in whole.split("\n") if line]
+        return [line for line in found if all(line[key] == value for key, value in facts.items())]
+
     def access(self, count, **facts):
         """Waits for `count` lines in the access log, and gives all of them that have these values."""
-        path = self.folder / "access.json"
-
-        def lines():
-            if not path.exists():
-                return None
-            whole = path.read_text().rpartition("\n")[0]
-            found = [json.loads(line) for line in whole.split("\n") if line]
-            found = [line for line in found if all(line[key] == value for key, value in facts.items())]
-            return found if len(found) >= count else None
-        return until(lines, f"{count} lines {facts} in the access log")
+        return until(
+            lambda: len(found := self.access_lines(**facts)) >= count and found,
+            f"{count} lines {facts} in the access log")
 
     # Where it listens
 
