@@ -119,7 +119,7 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].facts.userAgent = copy(field.value)
         }
         let start = writer.count
-        exchanges[exchange].facts.id.write(to: &writer)
+        writer.write(idText.fill { exchanges[exchange].facts.id.write(to: &$0) })
         exchanges[exchange].idText = ByteRange(start: start, count: writer.count - start)
         guard clients[client].has(.isSecure) else { return }
         let name = writer.count
@@ -154,17 +154,18 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
     }
 
-    /// Who sent the request, through which door.
+    /// Who sent the request, through which door; `writeFacts` has put its id into `idText`.
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
-        let facts = exchanges[exchange].facts
+        let remote = exchanges[exchange].facts.remote
         let listener = Int(clients[client].listener)
         return RequestOrigin(
-            address: addressText.fill { facts.remote.write(to: &$0) }, port: facts.remotePort,
+            address: addressText.fill { remote.write(to: &$0) },
+            port: exchanges[exchange].facts.remotePort,
             isSecure: clients[client].has(.isSecure),
             serverPort: settings.listeners[listener].port,
             authority: settings.authorities[listener],
-            requestID: idText.fill { facts.id.write(to: &$0) }, isTrusted: isTrustedPeer)
+            requestID: idText.bytes, isTrusted: isTrustedPeer)
     }
 
     /// Writes a redirect, whole, as what is sent for this request.
@@ -191,12 +192,10 @@ extension EdgeLoop where World: ~Copyable {
         let start = writer.count
         let body = settings.bodies[route]
         exchanges[exchange].result.status = settings.statuses[route]
-        let facts = exchanges[exchange].facts
         writer.write(
             fixed: localResponse(exchange, status: settings.statuses[route]),
             bodyBytes: body.count, edits: settings.responseEdits[route],
-            marks: ResponseMarks(
-                requestID: idText.fill { facts.id.write(to: &$0) }, date: date.bytes))
+            marks: ResponseMarks(requestID: idText.bytes, date: date.bytes))
         let hasBody =
             !exchanges[exchange].has(.isHead) && settings.statuses[route] != 204
             && settings.statuses[route] != 304
