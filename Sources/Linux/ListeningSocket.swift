@@ -56,7 +56,7 @@ package struct ListeningSocket: ~Copyable, Sendable {
         self.descriptor = descriptor
     }
 
-    /// Makes sure that nobody listens on a TCP address, not even a process that would share the port.
+    /// Makes sure that nobody listens on a TCP address, not even one who would share the port.
     ///
     /// It only binds, and so never takes a connection away. Throws `EADDRINUSE` and the like.
     package static func checkFree(_ address: SocketAddress) throws(SystemError) {

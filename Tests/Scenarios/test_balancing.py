@@ -125,7 +125,7 @@ def test_one_request_at_a_time_reaches_a_worker_and_the_others_wait(start_proxy)
     proxy = start_proxy("services: { demo: { demo: true, workers: 2 } }")
     clients = [proxy.client() for _ in range(8)]
     for client in clients:
-        client.send(request("/sleep?seconds=0.2"))
+        client.send(request("/sleep?seconds=0.5"))
     most = 0
 
     def all_answered():

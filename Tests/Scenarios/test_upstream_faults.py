@@ -248,12 +248,15 @@ def test_an_answer_before_the_request_is_never_given_to_anyone(start_proxy, serv
     def script(stream, server):
         stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
         while True:
-            server.note(stream.read_request())
+            asked = stream.read_request()
             stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            server.note(asked)
     server = serve(script)
     proxy = failing(start_proxy, server.url)
     with proxy.client() as client:
         client.exchange(request("/1"))
+        # The answer that belongs to nobody is on the connection before it is idle for long.
+        until(lambda: server.requests, "the first request")
         client.exchange(request("/2"))
     # Whatever was said too early belongs to no later request: two answers on one connection would be shifted by one.
     assert until(lambda: server.connections >= 2 or len(server.requests) <= 1, "a second connection")

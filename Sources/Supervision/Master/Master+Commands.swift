@@ -51,27 +51,14 @@ extension Master {
 
     private func status(_ unit: ServiceUnit) -> JSONValue {
         let table = site.memory.table
-        let rows = (0..<table.endpointHighWater).filter { index in
-            let slot = table.endpoint(index)
+        let slots = (0..<table.endpointHighWater).map { table.endpoint($0) }.filter { slot in
             let state = slot.status.state
             return slot.service == unit.index && state != .free && state != .retired
         }
-        let endpoints = rows.sorted { table.endpoint($0).number < table.endpoint($1).number }.map {
-            index -> JSONValue in
-            let slot = table.endpoint(index)
-            let status = slot.status
-            let isWorker = !status.kind.contains(.upstream)
-            // Passive health is the edges' own word, beside the state.
-            let isPaused = status.isReady && slot.pausedUntil.loadRelaxed() != 0
-            return [
-                "name": .string(table.name(ofEndpoint: index)),
-                "worker": isWorker ? .whole(slot.number) : .null,
-                "pid": slot.pid == 0 ? .null : .whole(slot.pid),
-                "address": .optional(slot.address.map { Table.text(of: $0) }),
-                "state": .string(isPaused ? "down" : "\(status.state)"), "capacity": .whole(status.capacity),
-                "in_flight": .whole(table.inFlight(index, capacity: status.capacity)),
-                "requests": .whole(table.requests(index)), "restarts": .whole(slot.restarts),
-            ]
+        // By number; of two lives of one worker the older one, which drains, comes last.
+        let ordered = slots.sorted { one, other in
+            (one.number, one.status.state == .draining ? 1 : 0, one.index)
+                < (other.number, other.status.state == .draining ? 1 : 0, other.index)
         }
         return [
             "kind": .string(unit.options.kind.rawValue),
@@ -80,7 +67,24 @@ extension Master {
                 "waiting": .whole(table.waiting(unit.index)),
                 "length": .whole(unit.options.queue.length),
             ],
-            "endpoints": .array(endpoints),
+            "endpoints": .array(ordered.map(status)),
+        ]
+    }
+
+    private func status(_ slot: EndpointSlot) -> JSONValue {
+        let table = site.memory.table
+        let status = slot.status
+        // Taken out by passive health is down, for as long as it lasts.
+        let isPaused = slot.pausedUntil.loadRelaxed() > Clock.monotonic
+        let state = status.state == .ready && isPaused ? EndpointState.down : status.state
+        return [
+            "name": .string(table.name(ofEndpoint: slot.index)),
+            "worker": status.kind.contains(.upstream) ? .null : .whole(slot.number),
+            "pid": slot.pid == 0 ? .null : .whole(slot.pid),
+            "address": .optional(slot.address.map { Table.text(of: $0) }),
+            "state": .string("\(state)"), "capacity": .whole(status.capacity),
+            "in_flight": .whole(table.inFlight(slot.index, capacity: status.capacity)),
+            "requests": .whole(table.requests(slot.index)), "restarts": .whole(slot.restarts),
         ]
     }
 

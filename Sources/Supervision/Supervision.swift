@@ -1,1 +1,0 @@
-/// See `Supervision.docc/Supervision.md`.
