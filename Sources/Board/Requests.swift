@@ -55,20 +55,21 @@ public struct RequestInFlight: Equatable, Sendable {
 public struct RequestLedger: ~Copyable {
     private let table: Table
     private let base: Int
+    /// Entries that were used and are free again.
     private let free: FixedArray<UInt32>
-    private var freeCount: Int
+    private var freeCount = 0
+    /// Entries that were ever used, from the first one on.
+    private var usedCount = 0
 
     /// - Precondition: the master cleared what an edge before left in the slot, by `recover`.
     public init(_ table: Table, edge: EdgeIdentity) {
         self.table = table
         base = table.requestBase(edge.slot)
-        freeCount = table.layout.requestsPerEdge
-        free = FixedArray(repeating: 0, count: freeCount)
-        for index in 0..<freeCount { free[index] = UInt32(freeCount - 1 - index) }
+        free = FixedArray(zeroed: table.layout.requestsPerEdge)
     }
 
     /// Requests in flight now.
-    public var count: Int { table.layout.requestsPerEdge - freeCount }
+    public var count: Int { usedCount - freeCount }
 
     /// Enters a request, in the phase `starting`; nil if the ledger is full.
     ///
@@ -77,9 +78,7 @@ public struct RequestLedger: ~Copyable {
         idHigh: UInt64, idLow: UInt64, service: Int, connection: UInt64, startedWall: UInt64,
         startedAt: UInt64, position: UInt64
     ) -> Int? {
-        guard freeCount > 0 else { return nil }
-        freeCount -= 1
-        let slot = Int(free[freeCount])
+        guard let slot = takeFree() else { return nil }
         word(slot, RequestField.idHigh).storeRelaxed(idHigh)
         word(slot, RequestField.idLow).storeRelaxed(idLow)
         word(slot, RequestField.startedWall).storeRelaxed(startedWall)
@@ -89,6 +88,16 @@ public struct RequestLedger: ~Copyable {
         word(slot, RequestField.connection).storeRelaxed(connection)
         setPhase(.starting, of: slot, position: position)
         return slot
+    }
+
+    private mutating func takeFree() -> Int? {
+        if freeCount > 0 {
+            freeCount -= 1
+            return Int(free[freeCount])
+        }
+        guard usedCount < free.count else { return nil }
+        usedCount += 1
+        return usedCount - 1
     }
 
     /// Says how far a request is.

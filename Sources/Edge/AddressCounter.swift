@@ -20,7 +20,7 @@ struct AddressCounter: ~Copyable {
     init(connectionsMax: Int, secret: UInt64) {
         var size = 16
         while size < 2 * connectionsMax { size *= 2 }
-        cells = FixedArray(repeating: Cell(high: 0, low: 0, count: 0), count: size)
+        cells = FixedArray(zeroed: size)
         mask = size - 1
         self.secret = secret
     }

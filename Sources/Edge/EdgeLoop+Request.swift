@@ -133,7 +133,7 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].facts.userAgent = copy(field.value)
         }
         let start = writer.count
-        exchanges[exchange].facts.id.write(to: &writer)
+        writer.write(idText.fill { exchanges[exchange].facts.id.write(to: &$0) })
         exchanges[exchange].idText = ByteRange(start: start, count: writer.count - start)
         guard clients[client].has(.isSecure) else { return }
         let name = writer.count
@@ -168,21 +168,22 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
     }
 
-    /// Who sent the request, through which door.
+    /// Who sent the request, through which door; `writeFacts` has put its id into `idText`.
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
-        let facts = exchanges[exchange].facts
-        // Programs and servers are told of the peer, and what the peer said; a worker of ours of the client alone.
+        // Programs and servers are told of the peer, and what the peer said; a worker of ours of the
+        // client alone.
         let service = Int(exchanges[exchange].service)
         let toWorker = service >= 0 && settings.services[service].isOurs
-        let address = toWorker ? facts.remote : clients[client].peer
+        let address = toWorker ? exchanges[exchange].facts.remote : clients[client].peer
         let listener = Int(clients[client].listener)
         return RequestOrigin(
-            address: addressText.fill { address.write(to: &$0) }, port: facts.remotePort,
+            address: addressText.fill { address.write(to: &$0) },
+            port: exchanges[exchange].facts.remotePort,
             isSecure: toWorker ? isSecureClient : clients[client].has(.isSecure),
             serverPort: settings.listeners[listener].port,
             authority: settings.authorities[listener],
-            requestID: idText.fill { facts.id.write(to: &$0) }, isTrusted: isTrustedPeer)
+            requestID: idText.bytes, isTrusted: isTrustedPeer)
     }
 
     /// Writes a redirect, whole, as what is sent for this request.
@@ -209,12 +210,10 @@ extension EdgeLoop where World: ~Copyable {
         let start = writer.count
         let body = settings.bodies[route]
         exchanges[exchange].result.status = settings.statuses[route]
-        let facts = exchanges[exchange].facts
         writer.write(
             fixed: localResponse(exchange, status: settings.statuses[route]),
             bodyBytes: body.count, edits: settings.responseEdits[route],
-            marks: ResponseMarks(
-                requestID: idText.fill { facts.id.write(to: &$0) }, date: date.bytes))
+            marks: ResponseMarks(requestID: idText.bytes, date: date.bytes))
         let hasBody =
             !exchanges[exchange].has(.isHead) && settings.statuses[route] != 204
             && settings.statuses[route] != 304

@@ -7,31 +7,35 @@ struct EndpointNames: ~Copyable {
     /// A name longer than this is cut: a path of a Unix socket may be.
     static let bytesMax = 120
 
-    private struct Entry {
-        var generation: UInt32
-        let name: TextScratch
-    }
-
-    private var entries: [Entry?]
+    /// For each row the incarnation it is named for, plus one, and the number of its name, plus one; 0 for none.
+    private let generations: FixedArray<UInt64>
+    private let numbers: FixedArray<UInt32>
+    private var names: [TextScratch] = []
 
     /// - Parameter endpoints: rows of the endpoint table.
-    init(endpoints: Int) { entries = Array(repeating: nil, count: endpoints) }
+    init(endpoints: Int) {
+        generations = FixedArray(zeroed: endpoints)
+        numbers = FixedArray(zeroed: endpoints)
+    }
 
     /// An endpoint's name; empty when its row is another's by now and it was never asked for.
     subscript(reference: EndpointReference, table: Table) -> Span<UInt8> {
         @_lifetime(immortal)
         mutating get {
             let index = Int(reference.index)
-            if let entry = entries[index], entry.generation == reference.generation {
-                return entry.name.bytes
+            if generations[index] == UInt64(reference.generation) + 1 {
+                return names[Int(numbers[index]) - 1].bytes
             }
             let endpoint = table.endpoint(index)
             guard endpoint.status.generation == reference.generation else {
                 return ("" as StaticString).bytes
             }
-            let name = entries[index]?.name ?? TextScratch(capacity: Self.bytesMax)
-            entries[index] = Entry(generation: reference.generation, name: name)
-            return name.fill { Self.write(endpoint, of: table, to: &$0) }
+            if numbers[index] == 0 {
+                names.append(TextScratch(capacity: Self.bytesMax))
+                numbers[index] = UInt32(names.count)
+            }
+            generations[index] = UInt64(reference.generation) + 1
+            return names[Int(numbers[index]) - 1].fill { Self.write(endpoint, of: table, to: &$0) }
         }
     }
 

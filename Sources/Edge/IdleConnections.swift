@@ -11,7 +11,7 @@ struct IdleConnections: ~Copyable {
     /// - Parameter endpoints: rows of the endpoint table.
     init(endpoints: Int) {
         heads = FixedArray(repeating: -1, count: endpoints)
-        counts = FixedArray(repeating: 0, count: endpoints)
+        counts = FixedArray(zeroed: endpoints)
     }
 
     /// Idle connections of an endpoint.

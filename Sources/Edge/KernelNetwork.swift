@@ -32,7 +32,7 @@ struct KernelNetwork: ~Copyable, Network {
         self.server = server
         self.upstreams = upstreams
         sessions = SlotTable(capacity: streamsMax)
-        slots = FixedArray(repeating: 0, count: descriptorsMax)
+        slots = FixedArray(zeroed: descriptorsMax)
     }
 
     var monotonic: UInt64 { Clock.monotonic }

@@ -12,7 +12,7 @@ struct ReadyList: ~Copyable {
     var isFull: Bool { count == items.count }
 
     /// - Parameter capacity: how many connections there can be.
-    init(capacity: Int) { items = FixedArray(repeating: 0, count: capacity) }
+    init(capacity: Int) { items = FixedArray(zeroed: capacity) }
 
     mutating func append(_ token: Token) {
         precondition(count < items.count)

@@ -1,13 +1,20 @@
 import Memory
 
-/// A thing's deadline and its place on the wheel.
+/// A thing's deadline and its place on the wheel; all zero is a thing without a deadline.
 struct TimerNode: BitwiseCopyable {
-    var deadline: UInt64
+    /// Nanoseconds before `TimerWheel.never`.
+    var remainder: UInt64
     /// The tick this node waits for on the wheel; 0 while it is on none.
     var tick: UInt64
+    /// Neighbours in the slot's list, plus one; 0 for none.
     var previous: UInt32
     var next: UInt32
     var slot: UInt32
+
+    var deadline: UInt64 {
+        get { TimerWheel.never - remainder }
+        set { remainder = TimerWheel.never - newValue }
+    }
 }
 
 /// Deadlines of many things at once: hashed hierarchical timing wheels (Varghese and Lauck, 1987).
@@ -25,7 +32,8 @@ struct TimerWheel: ~Copyable {
     /// No deadline.
     static let never = UInt64.max
 
-    private static let none = UInt32.max
+    /// The end of a list; a thing in one is its number plus one.
+    private static let none: UInt32 = 0
     private let nodes: FixedArray<TimerNode>
     private let heads: FixedArray<UInt32>
     private var current: UInt64
@@ -36,12 +44,8 @@ struct TimerWheel: ~Copyable {
     ///   - capacity: how many things there can be.
     ///   - now: nanoseconds of the monotonic clock.
     init(capacity: Int, now: UInt64) {
-        nodes = FixedArray(
-            repeating: TimerNode(
-                deadline: Self.never, tick: 0, previous: Self.none, next: Self.none, slot: Self.none
-            ),
-            count: capacity)
-        heads = FixedArray(repeating: Self.none, count: Self.wheels << Int(Self.slotBits))
+        nodes = FixedArray(zeroed: capacity)
+        heads = FixedArray(zeroed: Self.wheels << Int(Self.slotBits))
         current = now / Self.tick
     }
 
@@ -72,7 +76,7 @@ struct TimerWheel: ~Copyable {
         while true {
             let slot = Int(current & 63)
             while heads[slot] != Self.none {
-                let thing = Int(heads[slot])
+                let thing = Int(heads[slot]) - 1
                 unlink(thing)
                 let deadline = nodes[thing].deadline
                 if deadline <= now {
@@ -114,7 +118,7 @@ struct TimerWheel: ~Copyable {
             let slot = wheel * 64 + Int(current >> shift & 63)
             var thing = heads[slot]
             while thing != Self.none {
-                let index = Int(thing)
+                let index = Int(thing) - 1
                 unlink(index)
                 let deadline = nodes[index].deadline
                 if deadline != Self.never { insert(index, at: Self.tick(of: deadline)) }
@@ -138,8 +142,8 @@ struct TimerWheel: ~Copyable {
         nodes[thing].slot = UInt32(slot)
         nodes[thing].previous = Self.none
         nodes[thing].next = heads[slot]
-        if heads[slot] != Self.none { nodes[Int(heads[slot])].previous = UInt32(thing) }
-        heads[slot] = UInt32(thing)
+        if heads[slot] != Self.none { nodes[Int(heads[slot]) - 1].previous = UInt32(thing) + 1 }
+        heads[slot] = UInt32(thing) + 1
         count += 1
     }
 
@@ -148,11 +152,10 @@ struct TimerWheel: ~Copyable {
         if node.previous == Self.none {
             heads[Int(node.slot)] = node.next
         } else {
-            nodes[Int(node.previous)].next = node.next
+            nodes[Int(node.previous) - 1].next = node.next
         }
-        if node.next != Self.none { nodes[Int(node.next)].previous = node.previous }
+        if node.next != Self.none { nodes[Int(node.next) - 1].previous = node.previous }
         nodes[thing].tick = 0
-        nodes[thing].slot = Self.none
         count -= 1
     }
 }

@@ -74,7 +74,9 @@ public struct RequestHeadParser: Sendable {
             case .start, .emptyLineEnd: refusal = skipEmptyLine(bytes[position])
             case .method: refusal = scanMethod(bytes, end, &head)
             case .target: refusal = scanTarget(bytes, end, limits.targetBytes, &head)
-            case .version: refusal = scanVersion(bytes, &head)
+            case .version:
+                if readUsualVersion(bytes, end, &head) { continue }
+                refusal = scanVersion(bytes, &head)
             case .fields: return parseFields(bytes, end, limits, &head)
             }
             if let refusal { return .refused(refusal) }
@@ -153,6 +155,27 @@ public struct RequestHeadParser: Sendable {
         return nil
     }
 
+    /// Takes `HTTP/1.1` CR LF when it is here whole; else nothing.
+    private mutating func readUsualVersion(
+        _ bytes: Span<UInt8>, _ end: Int, _ head: inout RequestHead
+    ) -> Bool {
+        let usual: UInt64 = 0x312e_312f_5054_5448
+        guard position == mark, position + 10 <= end, bytes.word(at: position) == usual,
+            bytes[position + 8] == Characters.carriageReturn,
+            bytes[position + 9] == Characters.lineFeed
+        else { return false }
+        head.version = .http11
+        position += 10
+        beginFields()
+        return true
+    }
+
+    private mutating func beginFields() {
+        section = FieldSection(at: position)
+        rules = RequestRules()
+        phase = .fields
+    }
+
     /// Takes one byte of `HTTP/1.1` CR LF.
     private mutating func scanVersion(_ bytes: Span<UInt8>, _ head: inout RequestHead) -> Refusal? {
         let byte = bytes[position]
@@ -174,9 +197,7 @@ public struct RequestHeadParser: Sendable {
             return minorDigit <= 0x31 ? nil : .unsupportedVersion
         default:
             guard byte == Characters.lineFeed else { return .bareCarriageReturn }
-            section = FieldSection(at: position)
-            rules = RequestRules()
-            phase = .fields
+            beginFields()
             return nil
         }
     }

@@ -147,6 +147,7 @@ public struct BlockPool {
 
     /// Bytes written to the block and not consumed yet.
     @inlinable
+    @inline(__always)
     public func count(of block: BlockID) -> Int {
         let header = unsafe headers[checked(block)]
         return Int(header.end - header.start)
@@ -154,6 +155,7 @@ public struct BlockPool {
 
     /// Bytes that can still be written behind the last one.
     @inlinable
+    @inline(__always)
     public func room(in block: BlockID) -> Int {
         let index = checked(block)
         return unsafe size(of: block).bytes - Int(headers[index].end)
@@ -162,6 +164,7 @@ public struct BlockPool {
     /// The bytes written and not consumed yet.
     @inlinable
     @_lifetime(immortal)
+    @inline(__always)
     public func bytes(of block: BlockID) -> Span<UInt8> {
         let index = checked(block)
         let header = unsafe headers[index]
@@ -173,6 +176,7 @@ public struct BlockPool {
 
     /// A writer for the room behind the last byte; `commit` what it wrote.
     @inlinable
+    @inline(__always)
     public func writer(into block: BlockID) -> ByteWriter {
         unsafe ByteWriter(unsafeInto: unsafeRoom(in: block))
     }
@@ -199,6 +203,7 @@ public struct BlockPool {
 
     /// Adds `count` bytes that were written behind the last one.
     @inlinable
+    @inline(__always)
     public func commit(_ count: Int, to block: BlockID) {
         let index = checked(block)
         precondition(count >= 0 && count <= room(in: block))
@@ -261,6 +266,7 @@ public struct BlockPool {
     }
 
     @inlinable
+    @inline(__always)
     func checked(_ block: BlockID) -> Int {
         let index = Int(block.raw)
         precondition(index < smallCount + largeCount)
@@ -269,6 +275,7 @@ public struct BlockPool {
 
     @unsafe
     @inlinable
+    @inline(__always)
     func base(of index: Int) -> UnsafeMutablePointer<UInt8> {
         if index < smallCount { return unsafe memory + index * BlockSize.small.bytes }
         return unsafe memory + smallCount * BlockSize.small.bytes

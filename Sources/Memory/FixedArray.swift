@@ -1,3 +1,5 @@
+internal import CLinux
+
 /// A fixed number of plain values, reserved at once and resident only when used.
 ///
 /// Unlike `Array` it never grows and counts no references: it lives as long as its process, and its copies are the same
@@ -13,6 +15,16 @@ public struct FixedArray<Element: BitwiseCopyable> {
         self.count = count
         unsafe elements = .allocate(capacity: count)
         unsafe elements.initialize(repeating: element, count: count)
+    }
+
+    /// All bytes of all elements begin as 0, and nothing becomes resident before it is used.
+    ///
+    /// - Precondition: 0 in all bytes is a value of `Element`.
+    public init(zeroed count: Int) {
+        precondition(count > 0)
+        self.count = count
+        unsafe elements = calloc(count, MemoryLayout<Element>.stride)!
+            .bindMemory(to: Element.self, capacity: count)
     }
 
     /// Each element is made by `element` from its position.

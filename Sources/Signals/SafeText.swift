@@ -118,21 +118,31 @@ extension Span<UInt8> {
     /// True when every byte is printable ASCII other than the quote and the backslash: nothing to
     /// escape.
     ///
-    /// A plain `while` without an early exit: of this the compiler makes steps of 32 bytes, of
-    /// `for index in indices` it does not (seen in the assembly of Swift 6.3).
+    /// Eight bytes at once: most texts are shorter than a vector.
     var isPlain: Bool {
-        var odd: UInt8 = 0
+        var odd: UInt64 = 0
         let end = count
         var index = 0
+        while index &+ 8 <= end {
+            odd |= Self.oddBytes(word(at: index))
+            index &+= 8
+        }
+        var tail: UInt64 = 0x2020_2020_2020_2020
         while index < end {
-            let byte = self[index]
-            let control: UInt8 = byte &- 0x20 >= 0x5F ? 1 : 0
-            let quote: UInt8 = byte == 0x22 ? 1 : 0
-            let backslash: UInt8 = byte == 0x5C ? 1 : 0
-            odd |= control | quote | backslash
+            tail = tail << 8 | UInt64(self[index])
             index &+= 1
         }
-        return odd == 0
+        return (odd | Self.oddBytes(tail)) & 0x8080_8080_8080_8080 == 0
+    }
+
+    /// Not zero in the top bits of the bytes if one is a control, a quote, a backslash, DEL or above it.
+    @inline(__always)
+    private static func oddBytes(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = word ^ (0x22 &* ones)
+        let backslashes = word ^ (0x5C &* ones)
+        // A byte that is 0 borrows; so may those above it, when the answer is no already.
+        return word | (word &+ ones) | (word &- 0x20 &* ones) | (quotes &- ones) | (backslashes &- ones)
     }
 
     fileprivate var isASCII: Bool {

@@ -32,6 +32,7 @@ public struct RouteTable: ~Copyable {
     public let routes: [Route]
     private let conditions: RouteConditions
     private let hosts: RouteIndex
+    private let hasHosts: Bool
     private let prefixes: RouteIndex
     /// Bytes of the longest configured prefix: no boundary behind it is looked up.
     private let prefixMax: Int
@@ -77,6 +78,7 @@ public struct RouteTable: ~Copyable {
                 PrefixKey(group: group, name: RouteTable.prefix(rule.path)), default: []
             ].append(UInt32(number))
         }
+        hasHosts = !groups.isEmpty
         hosts = RouteIndex(groups.map { (0, $0.key, [$0.value]) })
         prefixes = RouteIndex(lists.map { ($0.key.group, $0.key.name, $0.value) })
         prefixMax = lists.keys.map(\.name.count).max() ?? 0
@@ -173,6 +175,7 @@ public struct RouteTable: ~Copyable {
 
     private mutating func hostGroups(_ host: Span<UInt8>) -> HostGroups {
         var groups = HostGroups()
+        guard hasHosts else { return groups }
         var count = host.count
         // A final dot only says that the name is whole (RFC 3986, section 3.2.2).
         if count > 1 && host[count - 1] == 0x2e { count -= 1 }
