@@ -1,5 +1,6 @@
 """Counts, which repeat whatever the machine is doing: system calls, instructions and allocations per request."""
 
+import os
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import load
 import peers
+import processes
 from rows import Row
 
 REQUESTS = 2000
@@ -70,24 +72,36 @@ class Instructions(Row):
         return {name: (many[name] - few[name]) / REQUESTS for name in few}
 
     def _count(self, bench, count):
-        folder = bench.folder / f"callgrind-{count}-{self.tls}"
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o777)
-        for old in folder.iterdir():
-            old.unlink()
-
-        class Counted(peers.Proxy):
-            name = f"counted-{count}"
-
-            def command(self):
-                return ["valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={folder}/%p",
-                        peers.BINARY, "--conf", self.file]
-        with Counted(bench.site(unix=False)) as peer:
-            edge = worker_of(peer)
+        output = bench.folder / f"callgrind-{count}-{self.tls}"
+        output.unlink(missing_ok=True)
+        with Counted(bench.site(unix=False), output) as peer:
             url = f"https://localhost:{peer.tls}/128" if self.tls else f"http://127.0.0.1:{peer.plain}/128"
             load.exactly(url, CONNECTIONS, count)
-        text = (folder / str(edge)).read_text()
-        return {"instructions": instructions(text), "allocations": calls_to(text, ("malloc", "calloc", "realloc", "posix_memalign"))}
+        text = output.read_text()
+        return {"instructions": instructions(text), "allocations": calls_to(text, ALLOCATORS)}
+
+
+ALLOCATORS = ("malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc")
+
+
+class Counted(peers.Proxy):
+    """The proxy with its edge under callgrind."""
+
+    name = "proxy-counted"
+
+    def __init__(self, site, output):
+        library, binary = site.folder / "edge_under_callgrind.so", site.folder / "proxy-stripped"
+        if not binary.exists():
+            source = Path(__file__).with_name("edge_under_callgrind.c")
+            processes.run(["gcc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"])
+            processes.run(["strip", "--strip-debug", "-o", binary, peers.BINARY])
+        self.environment = {
+            **os.environ, "LD_PRELOAD": str(library), "CALLGRIND_OUTPUT": str(output), "CALLGRIND_BINARY": str(binary)}
+        super().__init__(site)
+
+    def configuration(self, site):
+        # callgrind opens its file before the edge gives its rights away, and again after.
+        return ("user: root\n" if os.getuid() == 0 else "") + super().configuration(site)
 
 
 def instructions(text):

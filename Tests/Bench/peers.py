@@ -39,7 +39,7 @@ class Site:
 class Peer:
     """One proxy, running on its core; `plain` and `tls` are its ports."""
 
-    name = ""
+    name, environment = "", None
 
     def __init__(self, site):
         self.plain, self.tls = free_port(), free_port()
@@ -48,7 +48,7 @@ class Peer:
         self.folder.chmod(0o777)
         self.file = self.folder / self.file_name
         self.file.write_text(self.configuration(site))
-        self.process = processes.start(self.command(), processes.PROXY_CORE, self.folder)
+        self.process = processes.start(self.command(), processes.PROXY_CORE, self.folder, env=self.environment)
         try:
             for port in (self.plain, self.tls):
                 processes.wait_for_port(port, self.process)

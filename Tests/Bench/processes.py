@@ -119,7 +119,7 @@ def memory_bytes(pids):
     return total
 
 
-def wait_for_port(port, process, seconds=20):
+def wait_for_port(port, process, seconds=60):
     """Waits until somebody accepts on a port of this machine."""
     import socket
     end = time.monotonic() + seconds

@@ -131,7 +131,7 @@ def test_functions_are_read_as_they_stand():
 
 @pytest.mark.parametrize("line", [
     "// FIX" + "ME: later", "# TO" + "DO", "raise Exception('not imple" + "mented')",
-    "path = '/wo" + "rk/main'", "cache: /ro" + "ot/.cache", "/ho" + "me/somebody/x",
+    "path = '/wo" + "rk/main'", "cache: /ro" + "ot/.cache", "/opt/sw" + "ift/usr",
     "pip install --index https://py" + "pi.org/simple", "deb http://deb.deb" + "ian.org/debian bookworm main",
 ])
 def test_a_leftover_a_machine_path_and_a_registry_host_are_found(tmp_path, line):
