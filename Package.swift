@@ -1,5 +1,6 @@
 // swift-tools-version: 6.2
-// The targets and their arrows; `../shared/design/house.md` section 2 and `Tests/TidyTests` hold the layers.
+// The targets and their arrows; `../shared/design/house.md` section 2 and `Tests/TidyTests` hold
+// the layers.
 import PackageDescription
 
 let strict: [SwiftSetting] = [
@@ -9,11 +10,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Lifetimes"),
-    // CLinux and the Glibc that Synchronization brings along must read glibc's headers the same way.
+    // CLinux and the Glibc that Synchronization brings along must read glibc's headers the same
+    // way.
     .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
 ]
 
-/// Debug builds count changes of shared memory, so that a test can kill a process before each of them.
+/// Debug builds count changes of shared memory, so that a test can kill a process before each of
+/// them.
 let crashSteps: [SwiftSetting] = [.define("CRASH_STEPS", .when(configuration: .debug))]
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {

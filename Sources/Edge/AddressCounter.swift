@@ -3,8 +3,9 @@ import Memory
 
 /// How many connections each client address has: `limits.connections_per_address`.
 ///
-/// Open addressing with linear probing and backward-shift deletion (Knuth, volume 3, algorithm 6.4R); twice as many cells
-/// as connections, so that it never fills. Addresses are mixed with a secret, so that nobody can choose ones that collide.
+/// Open addressing with linear probing and backward-shift deletion (Knuth, volume 3, algorithm
+/// 6.4R); twice as many cells as connections, so that it never fills. Addresses are mixed with a
+/// secret, so that nobody can choose ones that collide.
 struct AddressCounter: ~Copyable {
     struct Cell: BitwiseCopyable {
         var high: UInt64

@@ -28,7 +28,8 @@ struct BodyStore: ~Copyable {
 
     /// Takes over bytes of a block behind those that are there.
     ///
-    /// - Parameter memoryMax: bytes to hold in memory; what goes beyond is written to a file in `folder`.
+    /// - Parameter memoryMax: bytes to hold in memory; what goes beyond is written to a file in
+    ///   `folder`.
     mutating func append(
         _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
         in pool: BlockPool

@@ -14,8 +14,8 @@ struct ClientConnection {
         case busy
         /// Bytes are passed through to an endpoint (after 101).
         case tunneling
-        /// Everything was sent and our direction ended; what still comes is thrown away for a while, so that the
-        /// last answer is not lost to a reset (RFC 9112 section 9.6).
+        /// Everything was sent and our direction ended; what still comes is thrown away for a
+        /// while, so that the last answer is not lost to a reset (RFC 9112 section 9.6).
         case lingering
     }
 

@@ -13,7 +13,8 @@ struct EdgeCapacities {
     var smallBlocks: Int
     var largeBlocks: Int
 
-    /// Descriptors of an edge that are no connections: listeners, logs, shared memory, event counters.
+    /// Descriptors of an edge that are no connections: listeners, logs, shared memory, event
+    /// counters.
     private static let ownDescriptors = 512
     /// Blocks that every edge has room for, however few connections it takes.
     private static let blocksLeast = 256

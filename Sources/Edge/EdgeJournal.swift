@@ -3,7 +3,8 @@ import Linux
 import Memory
 import Signals
 
-/// What an edge writes down: signals into its ring, lines into the access log, events into the error log.
+/// What an edge writes down: signals into its ring, lines into the access log, events into the
+/// error log.
 ///
 /// Nothing here waits, and nothing here fails a request.
 struct EdgeJournal: ~Copyable {

@@ -16,13 +16,15 @@ enum EdgeLimits {
     static let idleUpstreamsMax = 4096
     /// Nanoseconds before `timeout.body_rate` is first looked at: a slow start is no slow body.
     static let bodyRateGraceNanoseconds: UInt64 = 5_000_000_000
-    /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose pause is over, and should
-    /// a wake-up have died with its sender.
+    /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose
+    /// pause is over, and should a wake-up have died with its sender.
     static let lookNanoseconds: UInt64 = 100_000_000
     /// Nanoseconds a connection waits when the budget of blocks is used up.
     static let starvedPauseNanoseconds: UInt64 = 10_000_000
-    /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a small block.
+    /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a
+    /// small block.
     static let addedBytesMax = 512
-    /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes have to wait.
+    /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes
+    /// have to wait.
     static let compactBytesMax = 3072
 }

@@ -19,7 +19,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    private mutating func welcome(_ stream: Int32, from address: InternetAddress, at listener: Int) {
+    private mutating func welcome(_ stream: Int32, from address: InternetAddress, at listener: Int)
+    {
         var client = address
         client.port = 0
         let limit = settings.options.limits.connectionsPerAddress

@@ -94,7 +94,8 @@ extension EdgeLoop where World: ~Copyable {
         return bytes.extracting(field.value.indices).begins(with: "text/event-stream")
     }
 
-    /// Passes an interim answer on: 100 to a client that waits for it, others to any HTTP/1.1 client.
+    /// Passes an interim answer on: 100 to a client that waits for it, others to any HTTP/1.1
+    /// client.
     ///
     /// - Returns: false when the exchange has ended over it.
     mutating func passInterim(_ exchange: Int, _ block: BlockID) -> Bool {
@@ -240,7 +241,8 @@ extension EdgeLoop where World: ~Copyable {
     /// Refuses what is no request, and reads nothing more on the connection.
     mutating func refuse(_ client: Int, _ refusal: Refusal) {
         counters.add(.headsRejected)
-        let bytes = clients[client].inbound.isNone ? Span() : pool.bytes(of: clients[client].inbound)
+        let bytes =
+            clients[client].inbound.isNone ? Span() : pool.bytes(of: clients[client].inbound)
         if FirstBytes.looksLikeTLS(bytes), clients[client].requests == 0 {
             reportTLSOnPlainPort(client)
             return closeClient(client)

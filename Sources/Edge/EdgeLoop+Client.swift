@@ -32,7 +32,8 @@ extension EdgeLoop where World: ~Copyable {
         readClient(client)
     }
 
-    /// Receives and reads, as long as there are bytes, somebody wants them, and the turn's share lasts.
+    /// Receives and reads, as long as there are bytes, somebody wants them, and the turn's share
+    /// lasts.
     mutating func readClient(_ client: Int) {
         let generation = clients.generation(at: client)
         if !clients[client].inbound.isNone {
@@ -91,7 +92,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].inbound = .none
     }
 
-    /// Whether bytes of this client can be taken in now; what is not wanted stays in the kernel and slows the sender.
+    /// Whether bytes of this client can be taken in now; what is not wanted stays in the kernel and
+    /// slows the sender.
     private func wantsInput(_ client: Int) -> Bool {
         switch clients[client].phase {
         case .handshaking: return false
@@ -207,7 +209,8 @@ extension EdgeLoop where World: ~Copyable {
         chain = smaller
     }
 
-    /// Ends a connection after its last answer: at once when nothing unread can be there, else with a while of listening.
+    /// Ends a connection after its last answer: at once when nothing unread can be there, else with
+    /// a while of listening.
     mutating func endClient(_ client: Int) {
         let isQuiet =
             clients[client].inbound.isNone && !clients[client].has(.readable)
@@ -230,7 +233,8 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Closes a connection without a request on it.
     ///
-    /// - Parameter isBroken: the client has to see a break, because the end of the stream would look like the answer's.
+    /// - Parameter isBroken: the client has to see a break, because the end of the stream would
+    ///   look like the answer's.
     mutating func closeClient(_ client: Int, isBroken: Bool = false) {
         precondition(clients[client].exchange < 0)
         timers.clear(client)

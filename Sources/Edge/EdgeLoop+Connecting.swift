@@ -35,8 +35,8 @@ extension EdgeLoop where World: ~Copyable {
             giveBack(lease)
             fail(exchange, .proxyInternalError)
         case .failed(let number):
-            // A worker's socket refuses only when the worker is gone: another one, or its successor, takes the request, which
-            // nobody has seen.
+            // A worker's socket refuses only when the worker is gone: another one, or its
+            // successor, takes the request, which nobody has seen.
             if destination(exchange) == .worker {
                 balancer.markDown(lease.endpoint)
                 giveBack(lease)
@@ -50,12 +50,13 @@ extension EdgeLoop where World: ~Copyable {
 
     /// An idle connection to this incarnation of the endpoint that has not been closed meanwhile.
     ///
-    /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it; the others find out as they
-    /// go, and are sent again.
+    /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it;
+    /// the others find out as they go, and are sent again.
     private mutating func takeIdle(_ lease: Lease, for exchange: Int) -> Int? {
         while let upstream = idle.first(of: lease.endpoint, in: upstreams) {
-            guard exchanges[exchange].state.isIdempotent
-                || network.isQuiet(upstreams[upstream].stream)
+            guard
+                exchanges[exchange].state.isIdempotent
+                    || network.isQuiet(upstreams[upstream].stream)
             else {
                 closeUpstream(upstream)
                 continue
@@ -140,7 +141,8 @@ extension EdgeLoop where World: ~Copyable {
         case .handshaking:
             return continueUpstreamHandshake(upstream)
         case .idle:
-            // Nothing may come on an idle connection but its end; an event of bytes that were read already says nothing.
+            // Nothing may come on an idle connection but its end; an event of bytes that were read
+            // already says nothing.
             if network.isQuiet(upstreams[upstream].stream) { return }
             return closeUpstream(upstream)
         case .busy: break
@@ -163,7 +165,8 @@ extension EdgeLoop where World: ~Copyable {
         readUpstream(upstream)
     }
 
-    /// The answer has been read to its end: the place is free, and the connection is kept if it can be.
+    /// The answer has been read to its end: the place is free, and the connection is kept if it can
+    /// be.
     mutating func releaseUpstream(_ upstream: Int) {
         if let lease = upstreams[upstream].lease {
             upstreams[upstream].lease = nil

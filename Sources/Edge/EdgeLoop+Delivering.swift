@@ -7,8 +7,8 @@ import Signals
 extension EdgeLoop where World: ~Copyable {
     /// Puts body bytes of an answer behind what waits for the client, framed as the client is told.
     ///
-    /// - Returns: false when there is no room in the file and what is in it goes before, or the edge has no block left;
-    ///   nothing has changed then.
+    /// - Returns: false when there is no room in the file and what is in it goes before, or the
+    ///   edge has no block left; nothing has changed then.
     mutating func appendAnswer(_ exchange: Int, _ data: Span<UInt8>) -> Bool {
         let client = Int(exchanges[exchange].client)
         let isChunked = exchanges[exchange].has(.chunksAnswer)
@@ -44,7 +44,8 @@ extension EdgeLoop where World: ~Copyable {
         return spools[spool].written < UInt64(settings.options.limits.responseFileBytes)
     }
 
-    /// Writes to the answer's file. Where that fails the bytes stay in memory and the endpoint has to wait.
+    /// Writes to the answer's file. Where that fails the bytes stay in memory and the endpoint has
+    /// to wait.
     private mutating func spool(_ exchange: Int, _ piece: BlockChain) -> Bool {
         let client = Int(exchanges[exchange].client)
         do throws(SystemError) {
@@ -88,7 +89,8 @@ extension EdgeLoop where World: ~Copyable {
         return true
     }
 
-    /// The client has taken everything there was: the answer is complete, or its endpoint may go on.
+    /// The client has taken everything there was: the answer is complete, or its endpoint may go
+    /// on.
     mutating func clientDrained(_ exchange: Int) {
         if isSpooling(exchange) { return }
         switch exchanges[exchange].state.phase {

@@ -5,13 +5,15 @@ import Memory
 import Routing
 import Signals
 
-/// The end of a request, on every path: recorded once, everything given back, the connection kept or closed.
+/// The end of a request, on every path: recorded once, everything given back, the connection kept
+/// or closed.
 extension EdgeLoop where World: ~Copyable {
     /// The client has been given the whole answer.
     mutating func finish(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
         let wasTunnel = clients[client].phase == .tunneling
-        let keeps = exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
+        let keeps =
+            exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
         if wasTunnel { return closeClient(client) }
@@ -52,8 +54,8 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Parts a request from its endpoint before the answer has ended.
     ///
-    /// A worker of ours keeps its place until it has finished, because only then the place is free; its answer is thrown away.
-    /// A connection to others is closed.
+    /// A worker of ours keeps its place until it has finished, because only then the place is free;
+    /// its answer is thrown away. A connection to others is closed.
     mutating func detach(_ exchange: Int) {
         let upstream = Int(exchanges[exchange].upstream)
         exchanges[exchange].upstream = -1
@@ -113,7 +115,8 @@ extension EdgeLoop where World: ~Copyable {
         arm(exchange)
     }
 
-    /// The client's body broke off before its end: there is nothing to complete, and nobody to answer.
+    /// The client's body broke off before its end: there is nothing to complete, and nobody to
+    /// answer.
     mutating func requestBrokeOff(_ exchange: Int) {
         perform(exchanges[exchange].state.handle(.clientGone), exchange)
     }

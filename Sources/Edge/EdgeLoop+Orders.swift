@@ -22,7 +22,8 @@ struct Orders: ~Copyable {
 
 /// What the master says, and what is said to it.
 extension EdgeLoop where World: ~Copyable {
-    /// Takes what the master has sent. The end of the channel means that it is gone, and this edge goes with it.
+    /// Takes what the master has sent. The end of the channel means that it is gone, and this edge
+    /// goes with it.
     mutating func takeOrders() {
         guard orders.channel != nil else { return }
         do throws(SystemError) {
@@ -62,8 +63,8 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Takes no new connection, ends each with its next answer, and itself with the last one.
     ///
-    /// - Parameter closesIdle: connections without a request are closed (a stop); otherwise each gets one more answer (a
-    ///   reload), because the client may be sending at this moment.
+    /// - Parameter closesIdle: connections without a request are closed (a stop); otherwise each
+    ///   gets one more answer (a reload), because the client may be sending at this moment.
     mutating func drain(within nanoseconds: UInt64, closesIdle: Bool) {
         if !isDraining, isAccepting {
             isAccepting = false
@@ -114,7 +115,8 @@ extension EdgeLoop where World: ~Copyable {
         drainDeadline = now
     }
 
-    /// Tells the master something; a channel that is full or gone loses it, and the master sees to that by itself.
+    /// Tells the master something; a channel that is full or gone loses it, and the master sees to
+    /// that by itself.
     mutating func tell(_ packet: JSONValue) {
         guard orders.channel != nil else { return }
         do throws(SystemError) {

@@ -5,7 +5,8 @@ import Signals
 
 /// The answer: read from the endpoint, passed on to the client.
 extension EdgeLoop where World: ~Copyable {
-    /// Receives and reads an answer, as long as it comes, the client's side has room, and the turn's share lasts.
+    /// Receives and reads an answer, as long as it comes, the client's side has room, and the
+    /// turn's share lasts.
     mutating func readUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
         if upstreams[upstream].has(.isHeld) {
@@ -25,7 +26,8 @@ extension EdgeLoop where World: ~Copyable {
         if upstreams[upstream].has(.readable), wantsAnswer(upstream) { queue(upstream: upstream) }
     }
 
-    /// Whether bytes of this answer can be taken in now; otherwise they stay in the kernel and slow the endpoint.
+    /// Whether bytes of this answer can be taken in now; otherwise they stay in the kernel and slow
+    /// the endpoint.
     private func wantsAnswer(_ upstream: Int) -> Bool {
         let exchange = Int(upstreams[upstream].exchange)
         guard exchange >= 0 else { return true }
@@ -163,7 +165,8 @@ extension EdgeLoop where World: ~Copyable {
             switch step {
             case .data(let range):
                 guard passAnswerData(upstream, exchange, range) else {
-                    // Nowhere to put it: it stays where it is until the client has taken what is before it.
+                    // Nowhere to put it: it stays where it is until the client has taken what is
+                    // before it.
                     upstreams[upstream].decoder = before
                     upstreams[upstream].set(.isHeld)
                     return flushClient(Int(exchanges[exchange].client))

@@ -127,7 +127,8 @@ extension EdgeLoop where World: ~Copyable {
             id: exchanges[exchange].facts.id, origin: origin, failure: failure,
             worker: exchanges[exchange].result.worker, pid: exchanges[exchange].result.pid)
         let text = ExceptionText(
-            service: serviceName(Int(exchanges[exchange].service)), endpoint: endpointName(exchange),
+            service: serviceName(Int(exchanges[exchange].service)),
+            endpoint: endpointName(exchange),
             type: failure.word.bytes, message: Span(), traceback: Span())
         journal.signals.requestException(facts, text, wall: wall)
     }

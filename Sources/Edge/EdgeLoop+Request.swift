@@ -80,14 +80,17 @@ extension EdgeLoop where World: ~Copyable {
         return PeerAddress(ipv6High: clientAddress.high, low: clientAddress.low)
     }
 
-    /// Writes down what is needed of the head after its block is gone: the texts of the log line, and the parts of the
-    /// head as it goes to the endpoint.
+    /// Writes down what is needed of the head after its block is gone: the texts of the log line,
+    /// and the parts of the head as it goes to the endpoint.
     ///
     /// - Returns: false when it does not fit; the request has been answered then.
     private mutating func writeText(
-        _ exchange: Int, _ client: Int, _ decision: RouteDecision, in bytes: Span<UInt8>, length: Int
+        _ exchange: Int, _ client: Int, _ decision: RouteDecision, in bytes: Span<UInt8>,
+        length: Int
     ) -> Bool {
-        var size = length + EdgeLimits.addedBytesMax <= BlockSize.small.bytes / 2 ? BlockSize.small : .large
+        var size =
+            length + EdgeLimits.addedBytesMax <= BlockSize.small.bytes / 2
+            ? BlockSize.small : .large
         while true {
             let block = pool.take(size)
             guard !block.isNone else { break }
@@ -96,7 +99,8 @@ extension EdgeLoop where World: ~Copyable {
             switch decision {
             case .forward(let strippedBytes):
                 writeForwarded(exchange, client, strippedBytes, in: bytes, to: &writer)
-            case .redirect(let route): writeRedirect(exchange, client, route, in: bytes, to: &writer)
+            case .redirect(let route):
+                writeRedirect(exchange, client, route, in: bytes, to: &writer)
             case .redirectToHTTPS: writeRedirect(exchange, client, nil, in: bytes, to: &writer)
             case .respond(let route): writeFixedAnswer(exchange, route, to: &writer)
             case .denied, .none, .badPath: break
@@ -141,8 +145,8 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].serverName = ByteRange(start: name, count: writer.count - name)
     }
 
-    /// Writes the parts of the head as it goes to the endpoint, but for what is known only when it is sent: the place, and
-    /// the body's framing.
+    /// Writes the parts of the head as it goes to the endpoint, but for what is known only when it
+    /// is sent: the place, and the body's framing.
     private mutating func writeForwarded(
         _ exchange: Int, _ client: Int, _ strippedBytes: Int, in bytes: Span<UInt8>,
         to writer: inout ByteWriter
@@ -171,8 +175,8 @@ extension EdgeLoop where World: ~Copyable {
     /// Who sent the request, through which door; `writeFacts` has put its id into `idText`.
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
-        // Programs and servers are told of the peer, and what the peer said; a worker of ours of the
-        // client alone.
+        // Programs and servers are told of the peer, and what the peer said; a worker of ours of
+        // the client alone.
         let service = Int(exchanges[exchange].service)
         let toWorker = service >= 0 && settings.services[service].isOurs
         let address = toWorker ? exchanges[exchange].facts.remote : clients[client].peer
@@ -224,7 +228,8 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
     }
 
-    /// The head's own part of an answer the proxy makes; a connection with an unread body ends with it.
+    /// The head's own part of an answer the proxy makes; a connection with an unread body ends with
+    /// it.
     private mutating func localResponse(_ exchange: Int, status: UInt16) -> LocalResponse {
         if !exchanges[exchange].has(.requestReceived) { exchanges[exchange].clear(.keepsClient) }
         return LocalResponse(

@@ -67,9 +67,10 @@ extension EdgeLoop where World: ~Copyable {
                 return true
             }
             let data = pool.bytes(of: block).extracting(range.indices)
-            guard append(
-                data, inChunks: exchanges[exchange].has(.chunksRequest),
-                to: &upstreams[upstream].outbound)
+            guard
+                append(
+                    data, inChunks: exchanges[exchange].has(.chunksRequest),
+                    to: &upstreams[upstream].outbound)
             else {
                 fail(exchange, .proxyInternalError)
                 return false
@@ -251,7 +252,8 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func flushUpstream(_ upstream: Int, _ exchange: Int) -> Bool {
         while !upstreams[upstream].outbound.isEmpty {
             guard !upstreams[upstream].has(.blocked) else { return false }
-            switch network.send(upstreams[upstream].stream, upstreams[upstream].outbound, of: pool) {
+            switch network.send(upstreams[upstream].stream, upstreams[upstream].outbound, of: pool)
+            {
             case .bytes(let count):
                 upstreams[upstream].outbound.consume(count, in: pool)
                 exchanges[exchange].state.wasSent = true
@@ -265,7 +267,8 @@ extension EdgeLoop where World: ~Copyable {
                 }
                 return false
             case .failed:
-                // The endpoint takes no more; it may have answered before it closed (RFC 9112 section 9.5).
+                // The endpoint takes no more; it may have answered before it closed (RFC 9112
+                // section 9.5).
                 exchanges[exchange].set(.sendingBroke)
                 upstreams[upstream].set([.isSpent, .readable, .peerClosed])
                 upstreams[upstream].outbound.giveAll(to: pool)

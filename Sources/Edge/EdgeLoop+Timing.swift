@@ -62,7 +62,8 @@ extension EdgeLoop where World: ~Copyable {
             return loseUpstream(upstream, .connectionTimeout)
         }
         let isWholeTime = exchanges[exchange].requestDeadline <= now
-        // A worker of ours that is stuck is ended, so that its place comes back; others are just left.
+        // A worker of ours that is stuck is ended, so that its place comes back; others are just
+        // left.
         if exchanges[exchange].has(.isOurs) {
             if isWholeTime { requestKill(upstream) }
             detach(exchange)
@@ -78,8 +79,8 @@ extension EdgeLoop where World: ~Copyable {
         closeUpstream(upstream)
     }
 
-    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too low; no time runs while it
-    /// is us who do not take them.
+    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too
+    /// low; no time runs while it is us who do not take them.
     mutating func setBodyDeadline(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
         guard wantsBody(exchange) else {
@@ -95,7 +96,8 @@ extension EdgeLoop where World: ~Copyable {
         if rate > 0 {
             let count = exchanges[exchange].result.requestBytes - exchanges[exchange].bodyBase
             let allowed = count / rate * 1_000_000_000
-            let latest = exchanges[exchange].bodySince + EdgeLimits.bodyRateGraceNanoseconds + allowed
+            let latest =
+                exchanges[exchange].bodySince + EdgeLimits.bodyRateGraceNanoseconds + allowed
             deadline = min(deadline, max(latest, now + TimerWheel.tick))
             if latest <= now { deadline = now }
         }

@@ -3,7 +3,8 @@ import Linux
 import Memory
 import Signals
 
-/// After 101: bytes are passed through in both directions, with back-pressure, until both sides have ended.
+/// After 101: bytes are passed through in both directions, with back-pressure, until both sides
+/// have ended.
 extension EdgeLoop where World: ~Copyable {
     /// Begins to pass through; the 101 is on its way to the client.
     mutating func beginTunnel(_ exchange: Int) {

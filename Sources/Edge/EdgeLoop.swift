@@ -9,8 +9,9 @@ import TLS
 
 /// One data-plane process: everything an edge owns, and its one loop.
 ///
-/// Read `run` first, then in the order of `house.md` section 3. There is one thread and no lock; whatever is called
-/// from here returns. State lies in tables of slots; a slot's number names a connection or a request within the edge.
+/// Read `run` first, then in the order of `house.md` section 3. There is one thread and no lock;
+/// whatever is called from here returns. State lies in tables of slots; a slot's number names a
+/// connection or a request within the edge.
 struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var network: World
     let settings: EdgeSettings
@@ -49,10 +50,12 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var trailers: FieldTable
     /// Whether the peer of the request just parsed is a trusted proxy.
     var isTrustedPeer = false
-    /// Who sent the request just parsed, and whether over https: the peer, or what a trusted proxy says.
+    /// Who sent the request just parsed, and whether over https: the peer, or what a trusted proxy
+    /// says.
     var clientAddress = IPAddress(ipv4: 0)
     var isSecureClient = false
-    /// Small texts of the moment: an address, a request id, the date of this second, a chunk's framing.
+    /// Small texts of the moment: an address, a request id, the date of this second, a chunk's
+    /// framing.
     let addressText = TextScratch(capacity: 64)
     let idText = TextScratch(capacity: 32)
     let date = TextScratch(capacity: 32)
@@ -132,7 +135,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         tell(["event": "drained"])
     }
 
-    /// One turn: waits once, reads the clock once, deals with every event, goes on with what is left, fires timers.
+    /// One turn: waits once, reads the clock once, deals with every event, goes on with what is
+    /// left, fires timers.
     ///
     /// - Returns: false when the edge is to end.
     mutating func turn() -> Bool {
@@ -217,7 +221,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         if token.kind == .upstream, holds(upstreams, token) { queue(upstream: token.index) }
     }
 
-    /// The budget of blocks is used up: this connection goes on a little later, when others have given some back.
+    /// The budget of blocks is used up: this connection goes on a little later, when others have
+    /// given some back.
     mutating func pauseForMemory(_ token: Token) {
         if starvedUntil == TimerWheel.never {
             starvedUntil = now + EdgeLimits.starvedPauseNanoseconds

@@ -7,7 +7,8 @@ import Routing
 import Signals
 import TLS
 
-/// The edge process: takes over what the master gave it, drops its privileges, and runs the loop until it is told to end.
+/// The edge process: takes over what the master gave it, drops its privileges, and runs the loop
+/// until it is told to end.
 ///
 /// - Returns: the exit code.
 package func runEdge() -> Int32 {
@@ -105,7 +106,8 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         waiters: capacities.clients, seed: seed.0)
     return EdgeLoop(
         network: network, settings: settings, routes: routes, services: services,
-        identity: identity, table: table, counters: counters, journal: journal, balancer: balancer, capacities: capacities,
+        identity: identity, table: table, counters: counters, journal: journal, balancer: balancer,
+        capacities: capacities,
         orders: Orders(control, wake: wakers[identity.slot], drain: FrontOptions(configuration)),
         seed: seed)
 }
@@ -167,7 +169,8 @@ private func serverContext(
         settings: TLSServerSettings(options), ticketKeys: { cache.current })
 }
 
-/// A context for each upstream that speaks TLS, in the order of services and their upstreams; nil for the others.
+/// A context for each upstream that speaks TLS, in the order of services and their upstreams; nil
+/// for the others.
 private func upstreamContexts(_ services: [ServiceOptions]) throws -> [TLSUpstream?] {
     try services.flatMap(\.upstreams).map { upstream in
         guard upstream.url.usesTLS else { return nil }

@@ -40,23 +40,9 @@ extension EdgeSettings {
                 redirects: listener.redirectsToHTTPS)
         }
         authorities = TextTable(
-            sockets.map { socket in
-                let text = socket.url
-                let start = text.range(ofScheme: "://")
-                return Array(text[start...].utf8)
-            })
+            sockets.map { Array($0.url[$0.url.range(ofScheme: "://")...].utf8) })
         listenerNames = TextTable(sockets.map { Array($0.url.utf8) })
-        var nextTLS = 0
-        var service: [ServiceSettings] = []
-        for one in services {
-            service.append(
-                ServiceSettings(
-                    one, slot: slots[one.name] ?? 0, firstTLSUpstream: nextTLS, limits: options.limits))
-            nextTLS += one.upstreams.count
-        }
-        self.services = FixedArray(count: max(services.count, 1)) { index in
-            index < service.count ? service[index] : .nothing
-        }
+        self.services = ServiceSettings.table(services, slots: slots, limits: options.limits)
         serviceNames = TextTable(services.map { Array($0.name.utf8) })
         requestEdits = SlotTable(capacity: routes.count + 1)
         responseEdits = SlotTable(capacity: routes.count + 1)
@@ -84,7 +70,9 @@ extension EdgeSettings {
             sockets.first { front.listeners[$0.number].url.scheme == .https }?.port ?? wanted
         }
         httpsLocation = TextTable([
-            Array((port == 443 || port == nil ? "https://{host}{target}" : "https://{host}:\(port!){target}").utf8)
+            Array(
+                (port == 443 || port == nil
+                    ? "https://{host}{target}" : "https://{host}:\(port!){target}").utf8)
         ])
         requestLimits = HeadLimits(
             headBytes: options.limits.headerBytes, fieldCount: options.limits.headerFields,
@@ -127,6 +115,24 @@ extension ServiceSettings {
             requestTimeout: 0, waitMax: 0, idleTimeout: 0, lifetime: 0, idleMax: 0, attempts: 0)
     }
 
+    /// The settings of every service, in the order of the configuration.
+    fileprivate static func table(
+        _ services: [ServiceOptions], slots: [String: Int], limits: EdgeOptions.Limits
+    ) -> FixedArray<ServiceSettings> {
+        var table: [ServiceSettings] = []
+        var nextTLS = 0
+        for service in services {
+            table.append(
+                ServiceSettings(
+                    service, slot: slots[service.name] ?? 0, firstTLSUpstream: nextTLS,
+                    limits: limits))
+            nextTLS += service.upstreams.count
+        }
+        return FixedArray(count: max(table.count, 1)) { index in
+            index < table.count ? table[index] : .nothing
+        }
+    }
+
     init(
         _ options: ServiceOptions, slot: Int, firstTLSUpstream: Int, limits: EdgeOptions.Limits
     ) {
@@ -155,7 +161,8 @@ extension ServiceSettings {
             attempts: options.retry.attempts)
     }
 
-    /// Nanoseconds after which an idle connection to a worker of ours is closed: it costs both sides a descriptor.
+    /// Nanoseconds after which an idle connection to a worker of ours is closed: it costs both
+    /// sides a descriptor.
     private static let workerIdleTimeout: UInt64 = 60_000_000_000
     /// Idle connections to one worker that an edge keeps: as many as it can have places, and a few.
     private static let workerIdleMax = 64

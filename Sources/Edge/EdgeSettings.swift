@@ -78,7 +78,8 @@ struct EdgeSettings: ~Copyable {
     /// `trusted_proxies`.
     let trusted: [CIDR]
 
-    /// The number that stands for answers of the proxy's own among the edits: nothing is set or removed.
+    /// The number that stands for answers of the proxy's own among the edits: nothing is set or
+    /// removed.
     var ownRoute: Int { routeKinds.count - 1 }
 
     /// Whether a peer's word about its own client is believed.
@@ -87,8 +88,8 @@ struct EdgeSettings: ~Copyable {
         return trusted.contains { $0.contains(peer) }
     }
 
-    /// The client that a chain of trusted proxies names in `X-Forwarded-For`: the last address that is not a trusted proxy's
-    /// own; nil when there is none that can be read.
+    /// The client that a chain of trusted proxies names in `X-Forwarded-For`: the last address that
+    /// is not a trusted proxy's own; nil when there is none that can be read.
     func client(namedIn head: borrowing RequestHead, from bytes: Span<UInt8>) -> IPAddress? {
         var found: IPAddress?
         var index = head.fields.count
@@ -97,7 +98,9 @@ struct EdgeSettings: ~Copyable {
             guard head.fields[index].code == .xForwardedFor else { continue }
             var text = ""
             let value = bytes.extracting(head.fields[index].value.indices)
-            for position in value.indices { text.unicodeScalars.append(Unicode.Scalar(value[position])) }
+            for position in value.indices {
+                text.unicodeScalars.append(Unicode.Scalar(value[position]))
+            }
             for part in text.split(separator: ",").reversed() {
                 guard let address = IPAddress(part.drop { $0 == " " }.prefix { $0 != " " }) else {
                     return found

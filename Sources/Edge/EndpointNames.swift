@@ -2,12 +2,14 @@ import Board
 import Memory
 import Signals
 
-/// The names of endpoints for logs and signals, `web/3` or `10.0.0.5:8080`, made when first asked for.
+/// The names of endpoints for logs and signals, `web/3` or `10.0.0.5:8080`, made when first asked
+/// for.
 struct EndpointNames: ~Copyable {
     /// A name longer than this is cut: a path of a Unix socket may be.
     static let bytesMax = 120
 
-    /// For each row the incarnation it is named for, plus one, and the number of its name, plus one; 0 for none.
+    /// For each row the incarnation it is named for, plus one, and the number of its name, plus
+    /// one; 0 for none.
     private let generations: FixedArray<UInt64>
     private let numbers: FixedArray<UInt32>
     private var names: [TextScratch] = []

@@ -82,7 +82,8 @@ struct ExchangeState {
     /// The last retry was for such a connection: the endpoint itself is not at fault.
     private(set) var wasStale = false
 
-    /// Everything needed to send the request again is still there; false once a streamed byte has gone.
+    /// Everything needed to send the request again is still there; false once a streamed byte has
+    /// gone.
     var isReplayable = true
     /// At least one byte was written on the present connection.
     var wasSent = false
@@ -183,8 +184,8 @@ struct ExchangeState {
         return isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)
     }
 
-    /// Whether the endpoint closed an idle connection while this request was on its way to it: that says nothing about the
-    /// endpoint, and is made good once without being counted.
+    /// Whether the endpoint closed an idle connection while this request was on its way to it: that
+    /// says nothing about the endpoint, and is made good once without being counted.
     private func meetsStaleConnection(_ failure: Failure) -> Bool {
         failure == .connectionTerminated && isConnectionReused && !hasMetStaleConnection
             && isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)

@@ -1,9 +1,11 @@
 import Board
 import Memory
 
-/// The idle connections of each endpoint, the one used last first: it is the least likely to be closed by now.
+/// The idle connections of each endpoint, the one used last first: it is the least likely to be
+/// closed by now.
 ///
-/// A list is doubly linked through the connections themselves, so that one whose peer closes it leaves at once.
+/// A list is doubly linked through the connections themselves, so that one whose peer closes it
+/// leaves at once.
 struct IdleConnections: ~Copyable {
     private let heads: FixedArray<Int32>
     private let counts: FixedArray<Int32>

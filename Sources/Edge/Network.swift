@@ -19,10 +19,11 @@ enum FirstBytesResult: Equatable {
     case ended
 }
 
-/// The world as one edge sees it: byte streams, listeners, time. The kernel in production, a seeded simulation in tests.
+/// The world as one edge sees it: byte streams, listeners, time. The kernel in production, a seeded
+/// simulation in tests.
 ///
-/// A stream is a small number that is valid until `close`. Readiness is edge-triggered: an event says that something
-/// has changed, and whoever has not drained a stream remembers that himself.
+/// A stream is a small number that is valid until `close`. Readiness is edge-triggered: an event
+/// says that something has changed, and whoever has not drained a stream remembers that himself.
 protocol Network: ~Copyable {
     /// Nanoseconds of a clock that never goes back.
     var monotonic: UInt64 { get }
@@ -45,7 +46,8 @@ protocol Network: ~Copyable {
     /// How a connect in progress has ended: 0, or the kernel's error number.
     mutating func connectError(_ stream: Int32) -> Int32
 
-    /// Reports a stream's readiness with `token`; true for `writable` also when it takes bytes again.
+    /// Reports a stream's readiness with `token`; true for `writable` also when it takes bytes
+    /// again.
     mutating func watch(_ stream: Int32, token: UInt64, writable: Bool) -> Bool
     /// Changes whether room to write is reported.
     mutating func rewatch(_ stream: Int32, token: UInt64, writable: Bool)
@@ -67,7 +69,8 @@ protocol Network: ~Copyable {
     mutating func firstBytes(_ stream: Int32) -> FirstBytesResult
     /// Speaks TLS on a client's stream from here on.
     mutating func beginTLS(_ stream: Int32)
-    /// Speaks TLS on a stream to an endpoint from here on, under the name the certificate has to carry.
+    /// Speaks TLS on a stream to an endpoint from here on, under the name the certificate has to
+    /// carry.
     ///
     /// - Parameter upstream: the position among the configured TLS upstreams.
     mutating func beginTLS(_ stream: Int32, upstream: Int)

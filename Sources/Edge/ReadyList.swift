@@ -1,7 +1,7 @@
 import Memory
 
-/// Connections to go on with, in the order in which they were put here: those that used up their share of a turn, and
-/// those that have work without an event of their own.
+/// Connections to go on with, in the order in which they were put here: those that used up their
+/// share of a turn, and those that have work without an event of their own.
 ///
 /// Each connection is in it once at most (it has a flag for that), so that it never overflows.
 struct ReadyList: ~Copyable {
@@ -29,8 +29,8 @@ struct ReadyList: ~Copyable {
     }
 }
 
-/// What an event or an entry of the ready list is about: a kind, a slot, and the slot's generation, so that what is meant
-/// for a closed connection is recognised.
+/// What an event or an entry of the ready list is about: a kind, a slot, and the slot's generation,
+/// so that what is meant for a closed connection is recognised.
 struct Token: Equatable {
     enum Kind: UInt64 {
         case client, upstream, listener, control, wake

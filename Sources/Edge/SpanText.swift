@@ -1,7 +1,8 @@
 import Memory
 
 extension Span<UInt8> {
-    /// Whether the bytes begin with a text of small ASCII letters and signs, letters of either case alike.
+    /// Whether the bytes begin with a text of small ASCII letters and signs, letters of either case
+    /// alike.
     func begins(with text: StaticString) -> Bool {
         let wanted = text.bytes
         guard count >= wanted.count else { return false }

@@ -19,11 +19,12 @@ struct TimerNode: BitwiseCopyable {
 
 /// Deadlines of many things at once: hashed hierarchical timing wheels (Varghese and Lauck, 1987).
 ///
-/// A thing is a number below `capacity`; it has one deadline. Moving a deadline later costs one store: the thing stays
-/// where it is on the wheel and is put back when its old place comes round. So a keep-alive request, which only ever
-/// moves deadlines later, touches no list.
+/// A thing is a number below `capacity`; it has one deadline. Moving a deadline later costs one
+/// store: the thing stays where it is on the wheel and is put back when its old place comes round.
+/// So a keep-alive request, which only ever moves deadlines later, touches no list.
 struct TimerWheel: ~Copyable {
-    /// Nanoseconds of one tick of the innermost wheel. No deadline fires early; it fires at most two ticks late.
+    /// Nanoseconds of one tick of the innermost wheel. No deadline fires early; it fires at most
+    /// two ticks late.
     static let tick: UInt64 = 4_000_000
     /// Slots of one wheel, as a power of two.
     static let slotBits: UInt64 = 6
@@ -70,7 +71,8 @@ struct TimerWheel: ~Copyable {
         if nodes[thing].tick != 0 { unlink(thing) }
     }
 
-    /// The next thing whose deadline has come, its deadline set to `never`; nil when there is none by `now`.
+    /// The next thing whose deadline has come, its deadline set to `never`; nil when there is none
+    /// by `now`.
     mutating func next(now: UInt64) -> Int? {
         let target = now / Self.tick
         while true {

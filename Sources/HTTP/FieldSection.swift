@@ -65,7 +65,8 @@ struct FieldSection {
         return .incomplete
     }
 
-    /// Takes a line that is here whole and reads `name: value` with one space; anything else is left to the phases.
+    /// Takes a line that is here whole and reads `name: value` with one space; anything else is
+    /// left to the phases.
     @inline(__always)
     private mutating func readUsualLine(
         _ bytes: Span<UInt8>, _ end: Int, _ countMax: Int, _ table: inout FieldTable

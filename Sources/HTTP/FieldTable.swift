@@ -18,8 +18,8 @@ public struct Field: BitwiseCopyable, Sendable {
 
 /// The fields of one head, in order, as ranges of the buffer that was parsed.
 ///
-/// Made once and reused for every head, as long as the process lives: no allocation after `init`. It holds no bytes; the span
-/// that was parsed goes with it wherever it is read.
+/// Made once and reused for every head, as long as the process lives: no allocation after `init`.
+/// It holds no bytes; the span that was parsed goes with it wherever it is read.
 public struct FieldTable: ~Copyable {
     /// More fields than any configuration may allow (`limits.headers`): a bound on work that is
     /// done per field.

@@ -2,8 +2,9 @@ import CLinux
 
 /// An IPv4 or IPv6 address and a port, as the kernel and the data path hold it.
 ///
-/// The 128 bits are those of the IPv6 address in network order, most significant first; an IPv4 address is held as its
-/// IPv4-mapped form (RFC 4291 section 2.5.5.2), so that a client of a dual-stack listener has one form only.
+/// The 128 bits are those of the IPv6 address in network order, most significant first; an IPv4
+/// address is held as its IPv4-mapped form (RFC 4291 section 2.5.5.2), so that a client of a
+/// dual-stack listener has one form only.
 public struct InternetAddress: Equatable, Hashable, Sendable {
     public var high: UInt64
     public var low: UInt64

@@ -44,13 +44,15 @@ public struct Poller: ~Copyable {
         try control(EPOLL_CTL_ADD, descriptor, interest | EPOLLET.rawValue, token)
     }
 
-    /// Changes whether room to write is reported too; an edge is reported anew when it is there already.
+    /// Changes whether room to write is reported too; an edge is reported anew when it is there
+    /// already.
     public func change(_ descriptor: Int32, token: UInt64, writable: Bool) throws(SystemError) {
         let interest = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | (writable ? EPOLLOUT.rawValue : 0)
         try control(EPOLL_CTL_MOD, descriptor, interest | EPOLLET.rawValue, token)
     }
 
-    /// Reports a descriptor as long as it is readable (level-triggered): listeners, event counters, channels.
+    /// Reports a descriptor as long as it is readable (level-triggered): listeners, event counters,
+    /// channels.
     public func addLevel(_ descriptor: Int32, token: UInt64) throws(SystemError) {
         try control(EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, token)
     }

@@ -119,7 +119,8 @@ public enum StreamSocket {
             switch clinux_errno() {
             case EAGAIN: return .wouldBlock
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(clinux_errno())
-            default: continue  // ECONNABORTED and the network errors of accept(2): the next one, please
+            // ECONNABORTED and the network errors of accept(2) are of that connection alone.
+            default: continue
             }
         }
     }

@@ -1,6 +1,7 @@
 /// Bytes in order over any number of blocks: what waits to be sent, or what was received and waits.
 ///
-/// A chain owns its blocks; the pool is passed to each call, so that a chain is 16 bytes in a connection.
+/// A chain owns its blocks; the pool is passed to each call, so that a chain is 16 bytes in a
+/// connection.
 public struct BlockChain: Sendable {
     @usableFromInline var head = BlockID.none
     @usableFromInline var tail = BlockID.none
@@ -14,7 +15,8 @@ public struct BlockChain: Sendable {
     /// The block that holds the first unread byte, or `.none`.
     @inlinable public var first: BlockID { head }
 
-    /// Puts a block with at least one byte behind the last one and takes it over; gives an empty one back.
+    /// Puts a block with at least one byte behind the last one and takes it over; gives an empty
+    /// one back.
     @inlinable
     public mutating func append(_ block: BlockID, in pool: BlockPool) {
         let count = pool.count(of: block)

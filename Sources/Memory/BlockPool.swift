@@ -39,12 +39,13 @@ struct BlockHeader {
 
 /// The fixed-size buffers of one edge, with a budget.
 ///
-/// Memory is reserved at once and becomes resident only when a block is first used; the free lists are last-in
-/// first-out, so that a busy edge keeps to the few blocks that are in the cache. A connection without unread or
-/// unsent bytes holds none.
+/// Memory is reserved at once and becomes resident only when a block is first used; the free lists
+/// are last-in first-out, so that a busy edge keeps to the few blocks that are in the cache. A
+/// connection without unread or unsent bytes holds none.
 ///
-/// A pool lives as long as its process, and its copies are the same pool: bytes of one block can be read while another is
-/// taken. Whoever holds a block's bytes must not give that block back meanwhile; bounds are checked always.
+/// A pool lives as long as its process, and its copies are the same pool: bytes of one block can be
+/// read while another is taken. Whoever holds a block's bytes must not give that block back
+/// meanwhile; bounds are checked always.
 @safe
 public struct BlockPool {
     @usableFromInline
@@ -218,10 +219,11 @@ public struct BlockPool {
         unsafe headers[index].end = headers[index].start + UInt32(count)
     }
 
-    /// Moves the unread bytes to the block's beginning, or into a large block when they begin there already.
+    /// Moves the unread bytes to the block's beginning, or into a large block when they begin there
+    /// already.
     ///
-    /// - Returns: the block that holds the bytes from now on; `.none`, with nothing changed, when it is a large block
-    ///   that is full already, or the budget is used up.
+    /// - Returns: the block that holds the bytes from now on; `.none`, with nothing changed, when
+    ///   it is a large block that is full already, or the budget is used up.
     public func widen(_ block: BlockID) -> BlockID {
         let index = checked(block)
         let header = unsafe headers[index]
@@ -241,7 +243,8 @@ public struct BlockPool {
         return larger
     }
 
-    /// Marks the first `count` unread bytes as read; an emptied block starts again at its beginning.
+    /// Marks the first `count` unread bytes as read; an emptied block starts again at its
+    /// beginning.
     @inlinable
     public func consume(_ count: Int, of block: BlockID) {
         let index = checked(block)

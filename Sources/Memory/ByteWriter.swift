@@ -1,7 +1,8 @@
 /// Writes bytes one after the other into memory that somebody else owns, and never past its end.
 ///
-/// What does not fit sets `isOverfull` and is left out from there on; the caller checks once, at the end.
-/// The memory has to outlive the writer, which is why only this module and its boxes make one.
+/// What does not fit sets `isOverfull` and is left out from there on; the caller checks once, at
+/// the end. The memory has to outlive the writer, which is why only this module and its boxes make
+/// one.
 @safe
 public struct ByteWriter: ~Copyable {
     @usableFromInline let base: UnsafeMutablePointer<UInt8>
@@ -67,7 +68,8 @@ public struct ByteWriter: ~Copyable {
         position &+= 8
     }
 
-    /// Writes a literal's UTF-8 bytes. Always inlined: its size is known then, and the copy is a few stores.
+    /// Writes a literal's UTF-8 bytes. Always inlined: its size is known then, and the copy is a
+    /// few stores.
     @inlinable
     @inline(__always)
     public mutating func write(_ literal: StaticString) {

@@ -2,8 +2,8 @@ internal import CLinux
 
 /// A fixed number of plain values, reserved at once and resident only when used.
 ///
-/// Unlike `Array` it never grows and counts no references: it lives as long as its process, and its copies are the same
-/// array. Bounds are checked.
+/// Unlike `Array` it never grows and counts no references: it lives as long as its process, and its
+/// copies are the same array. Bounds are checked.
 @safe
 public struct FixedArray<Element: BitwiseCopyable> {
     @usableFromInline let elements: UnsafeMutablePointer<Element>

@@ -1,9 +1,9 @@
 /// A fixed number of slots for values that stay where they are, found by position.
 ///
-/// Memory is reserved at once and becomes resident only when a slot is first used. Slots are reused last-in first-out,
-/// and each reuse changes the slot's generation, so that a stale reference (an event of a closed connection) is
-/// recognised. A table lives as long as its process, and its copies are the same table: two slots may be changed at once;
-/// bounds and use are checked.
+/// Memory is reserved at once and becomes resident only when a slot is first used. Slots are reused
+/// last-in first-out, and each reuse changes the slot's generation, so that a stale reference (an
+/// event of a closed connection) is recognised. A table lives as long as its process, and its
+/// copies are the same table: two slots may be changed at once; bounds and use are checked.
 @safe
 public struct SlotTable<Element: ~Copyable> {
     @usableFromInline

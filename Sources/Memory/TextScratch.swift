@@ -1,6 +1,7 @@
 /// Room for one short text at a time: an address, an id, a date, made where it is needed.
 ///
-/// It lives as long as its process, and its copies are the same room; filling it again overwrites the text before.
+/// It lives as long as its process, and its copies are the same room; filling it again overwrites
+/// the text before.
 @safe
 public struct TextScratch {
     private let memory: UnsafeMutableBufferPointer<UInt8>

@@ -50,7 +50,8 @@ public struct RequestID: Equatable, Hashable, Sendable {
         writer.write(word: Self.characters(low))
     }
 
-    /// The lowest 40 bits as eight of Crockford's digits (no I, L, O and U), the first one in the lowest byte.
+    /// The lowest 40 bits as eight of Crockford's digits (no I, L, O and U), the first one in the
+    /// lowest byte.
     @inline(__always)
     private static func characters(_ bits: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -58,7 +59,8 @@ public struct RequestID: Equatable, Hashable, Sendable {
         digits = (digits & 0x000F_FC00_000F_FC00) << 6 | digits & 0x0000_03FF_0000_03FF
         digits = (digits & 0x03E0_03E0_03E0_03E0) << 3 | digits & 0x001F_001F_001F_001F
         var text = digits &+ 0x30 &* ones
-        // From 10 on letters, seven behind the digits; and one more behind each letter that is left out.
+        // From 10 on letters, seven behind the digits; and one more behind each letter that is left
+        // out.
         text &+= (((digits &+ (0x80 - 10) &* ones) >> 7) & ones) &* 7
         text &+= ((digits &+ (0x80 - 18) &* ones) >> 7) & ones
         text &+= ((digits &+ (0x80 - 20) &* ones) >> 7) & ones

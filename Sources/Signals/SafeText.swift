@@ -118,7 +118,8 @@ extension Span<UInt8> {
     /// True when every byte is printable ASCII other than the quote and the backslash: nothing to
     /// escape.
     ///
-    /// Eight bytes at once, the last eight over again those before them: most texts are shorter than a vector.
+    /// Eight bytes at once, the last eight over again those before them: most texts are shorter
+    /// than a vector.
     var isPlain: Bool {
         var odd: UInt64 = 0
         let end = count
@@ -137,7 +138,8 @@ extension Span<UInt8> {
         return odd & 0x8080_8080_8080_8080 == 0
     }
 
-    /// Not zero in the top bits of the bytes if one is a control, a quote, a backslash, DEL or above it.
+    /// Not zero in the top bits of the bytes if one is a control, a quote, a backslash, DEL or
+    /// above it.
     @inline(__always)
     private static func oddBytes(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101

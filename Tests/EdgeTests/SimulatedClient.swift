@@ -44,7 +44,8 @@ final class SimulatedClient: FarEnd {
         traffic.requestBytes[request.number] = request.bodyBytes
         let version = request.isOldVersion ? "1.0" : "1.1"
         var head =
-            "\(request.method) /\(request.number)/\(request.kind.rawValue)/\(request.size) HTTP/\(version)\r\n"
+            "\(request.method) /\(request.number)/\(request.kind.rawValue)/\(request.size)"
+            + " HTTP/\(version)\r\n"
             + "Host: a.example\r\n"
         let data = body(request.number, request.bodyBytes)
         if request.isChunked {
@@ -79,7 +80,8 @@ final class SimulatedClient: FarEnd {
             case .incomplete, .untilEnd: return
             case .bad(let what):
                 traffic.complain("request \(request.number): bad answer: \(what)")
-                return isOver = true
+                isOver = true
+                return
             case .message(let message):
                 if message.start.contains(" 103 ") { continue }
                 judge(request, message)

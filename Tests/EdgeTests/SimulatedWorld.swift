@@ -6,8 +6,9 @@ import TLS
 
 @testable import Edge
 
-/// A network in one process, driven by a seed and a clock of its own: streams that deliver in pieces and with delay, take only so
-/// much, end and break; clients and servers that act at moments of their own.
+/// A network in one process, driven by a seed and a clock of its own: streams that deliver in
+/// pieces and with delay, take only so much, end and break; clients and servers that act at moments
+/// of their own.
 final class SimulatedWorld {
     /// One direction of a stream.
     struct Pipe {
@@ -67,7 +68,8 @@ final class SimulatedWorld {
         actions.insert(action, at: place ?? actions.count)
     }
 
-    /// Lets time pass until something is to be told, or `limit` is reached; false when nothing will ever happen.
+    /// Lets time pass until something is to be told, or `limit` is reached; false when nothing will
+    /// ever happen.
     func advance(to limit: UInt64?) -> Bool {
         while events.isEmpty {
             guard let first = actions.first, limit == nil || first.time <= limit! else {

@@ -31,9 +31,13 @@ final class Traffic {
         let isOld = !hasBody && Int.random(in: 0..<8, using: &world.random) == 0
         return SimulatedClient.Request(
             number: number,
-            method: hasBody ? "POST" : Int.random(in: 0..<8, using: &world.random) == 0 && kind != .close ? "HEAD" : "GET",
+            method: hasBody
+                ? "POST"
+                : Int.random(in: 0..<8, using: &world.random) == 0 && kind != .close
+                    ? "HEAD" : "GET",
             kind: kind, size: sizes.randomElement(using: &world.random)!,
-            bodyBytes: hasBody ? [1, 500, 20_000, 140_000].randomElement(using: &world.random)! : 0,
+            bodyBytes: hasBody
+                ? [1, 500, 20_000, 140_000].randomElement(using: &world.random)! : 0,
             isChunked: hasBody && Bool.random(using: &world.random), isOldVersion: isOld)
     }
 }
@@ -102,10 +106,13 @@ final class SimulatedEdge {
         edge.setListening(true)
     }
 
-    /// Turns the edge until nothing happens any more, and complains about everything that is left over.
+    /// Turns the edge until nothing happens any more, and complains about everything that is left
+    /// over.
     func run() {
         var turns = 0
-        while turns < 60_000, !traffic.world.isIdle || edge.ready.count > 0 || edge.clients.count > 0 {
+        while turns < 60_000,
+            !traffic.world.isIdle || edge.ready.count > 0 || edge.clients.count > 0
+        {
             _ = edge.turn()
             turns += 1
         }

@@ -1,7 +1,8 @@
 import Memory
 import Testing
 
-/// Runs `body` on a writer of `capacity` bytes and returns the text it wrote and whether it overflowed.
+/// Runs `body` on a writer of `capacity` bytes and returns the text it wrote and whether it
+/// overflowed.
 func written(
     capacity: Int = 64, _ body: (inout ByteWriter) -> Void
 ) -> (text: String, isOverfull: Bool) {
