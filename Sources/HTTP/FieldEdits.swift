@@ -16,22 +16,22 @@ public enum FieldEditError: Error, Equatable, Sendable {
 /// Setting replaces: every field of that name is left out and the given one is written behind the
 /// others.
 public struct FieldEdits: Sendable {
-    private struct Edit {
+    private struct Edit: BitwiseCopyable {
         var name: ByteRange
         var value: ByteRange
         var code: FieldName
         var sets: Bool
     }
 
-    private var bytes: [UInt8] = []
-    private var edits: [Edit] = []
+    private var bytes = ConstantArray<UInt8>([])
+    private var edits = ConstantArray<Edit>([])
     private var known = FieldNameSet()
     private var hasUnknown = false
 
     /// No change.
     public init() {}
 
-    public var isEmpty: Bool { edits.isEmpty }
+    public var isEmpty: Bool { edits.count == 0 }
 
     /// Sets a field, in place of all with that name.
     public mutating func set(
@@ -55,20 +55,24 @@ public struct FieldEdits: Sendable {
         let code = FieldName(name)
         guard !FieldNameSet.reserved.contains(code) else { throw .reserved }
         let nameRange = append(name)
-        edits.append(Edit(name: nameRange, value: append(value), code: code, sets: sets))
+        let edit = Edit(name: nameRange, value: append(value), code: code, sets: sets)
+        edits = edits.appending([edit])
         if code == .other { hasUnknown = true } else { known.insert(code) }
     }
 
     private mutating func append(_ text: Span<UInt8>) -> ByteRange {
         let start = bytes.count
-        for index in text.indices { bytes.append(text[index]) }
+        bytes = bytes.appending(text.indices.map { text[$0] })
         return ByteRange(start: start, count: text.count)
     }
 
     /// Whether a field of that name is given by `set`.
     func sets(_ code: FieldName) -> Bool {
         guard known.contains(code) else { return false }
-        return edits.contains { $0.code == code && $0.sets }
+        for index in edits.indices where edits[index].code == code && edits[index].sets {
+            return true
+        }
+        return false
     }
 
     /// Whether a message's field is to be left out.

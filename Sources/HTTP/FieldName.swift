@@ -4,7 +4,7 @@ import Memory
 ///
 /// Computed once while a head is parsed, so that nobody compares names afterwards (RFC 9110 section
 /// 5.1). Fewer than 64, so that a set of names is one word (`FieldNameSet`).
-public enum FieldName: UInt8, CaseIterable, Sendable {
+public enum FieldName: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// A name that means nothing to this proxy; compare its bytes.
     case other
     case host, connection, contentLength, transferEncoding, te, trailer, upgrade, keepAlive

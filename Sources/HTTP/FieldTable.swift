@@ -1,7 +1,7 @@
 public import Memory
 
 /// One field of a head or trailer section: where its name and value are, and what is known of it.
-public struct Field: Sendable {
+public struct Field: BitwiseCopyable, Sendable {
     public var name: ByteRange
     /// Without the blanks around it; may be empty.
     public var value: ByteRange
@@ -18,21 +18,21 @@ public struct Field: Sendable {
 
 /// The fields of one head, in order, as ranges of the buffer that was parsed.
 ///
-/// Made once and reused for every head: no allocation after `init`. It holds no bytes; the span
+/// Made once and reused for every head, as long as the process lives: no allocation after `init`. It holds no bytes; the span
 /// that was parsed goes with it wherever it is read.
 public struct FieldTable: ~Copyable {
     /// More fields than any configuration may allow (`limits.headers`): a bound on work that is
     /// done per field.
     public static let countMax = 1024
 
-    private var entries: [Field]
+    private let entries: FixedArray<Field>
     /// How many fields there are.
     public private(set) var count = 0
 
     /// - Parameter capacity: the most fields it can hold, from 1 to `countMax`.
     public init(capacity: Int) {
         precondition(capacity > 0 && capacity <= Self.countMax)
-        entries = [Field](repeating: .none, count: capacity)
+        entries = FixedArray(repeating: .none, count: capacity)
     }
 
     public var capacity: Int { entries.count }

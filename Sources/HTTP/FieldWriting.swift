@@ -12,7 +12,7 @@ extension ByteWriter {
     ///     `-`.
     mutating func write(
         fields: borrowing FieldTable, from bytes: Span<UInt8>, dropping dropped: FieldNameSet,
-        dropsUnderscores: Bool = false, edits: borrowing FieldEdits
+        dropsUnderscores: Bool = false, edits: FieldEdits
     ) {
         var runStart = 0
         var runEnd = 0

@@ -142,7 +142,7 @@ extension ByteWriter {
 
     /// Writes the head of a configured answer (`respond`); the body follows, but for HEAD.
     public mutating func write(
-        fixed response: LocalResponse, bodyBytes: Int, edits: borrowing FieldEdits,
+        fixed response: LocalResponse, bodyBytes: Int, edits: FieldEdits,
         marks: ResponseMarks
     ) {
         begin(response, marks: marks)

@@ -111,7 +111,7 @@ extension ByteWriter {
     /// - Parameter edits: what the route sets and removes.
     public mutating func write(
         requestFields head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
-        as forwarding: RequestForwarding, edits: borrowing FieldEdits
+        as forwarding: RequestForwarding, edits: FieldEdits
     ) {
         write(field: "X-Request-Id", origin.requestID)
         if !edits.sets(.host) {

@@ -58,7 +58,9 @@ public struct ResponseHeadParser: Sendable {
         while position < end {
             let fault: ResponseFault?
             switch phase {
-            case .version: fault = scanVersion(bytes[position])
+            case .version:
+                if readUsualStatus(bytes, end) { continue }
+                fault = scanVersion(bytes[position])
             case .status: fault = scanStatus(bytes[position])
             case .reason: fault = scanReason(bytes, end, &head)
             case .lineEnd:
@@ -75,6 +77,26 @@ public struct ResponseHeadParser: Sendable {
             if let fault { return .faulty(fault) }
         }
         return position < limits.headBytes ? .incomplete : .faulty(.headTooLong)
+    }
+
+    /// Takes `HTTP/1.1 `, a status and a space when they are here whole; else nothing.
+    private mutating func readUsualStatus(_ bytes: Span<UInt8>, _ end: Int) -> Bool {
+        let usual: UInt64 = 0x312e_312f_5054_5448
+        guard position == 0, end >= 13, bytes.word(at: 0) == usual,
+            bytes[8] == Characters.space, bytes[12] == Characters.space
+        else { return false }
+        var number: UInt16 = 0
+        for index in 9..<12 {
+            guard Characters.isDigit(bytes[index]) else { return false }
+            number = number * 10 + UInt16(bytes[index] - 0x30)
+        }
+        guard number >= 100, number <= 599 else { return false }
+        version = .http11
+        status = number
+        position = 13
+        reasonOffset = offset
+        phase = .reason
+        return true
     }
 
     /// Takes one byte of `HTTP/1.1` and a space.

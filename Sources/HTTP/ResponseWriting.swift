@@ -53,7 +53,7 @@ extension ByteWriter {
     ///   - edits: what the route sets and removes.
     public mutating func write(
         response head: borrowing ResponseHead, from bytes: Span<UInt8>,
-        as forwarding: ResponseForwarding, marks: ResponseMarks, edits: borrowing FieldEdits
+        as forwarding: ResponseForwarding, marks: ResponseMarks, edits: FieldEdits
     ) {
         writeStatusLine(head, from: bytes)
         var dropped = FieldNameSet.rewrittenInResponses

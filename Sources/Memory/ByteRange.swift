@@ -1,7 +1,7 @@
 /// Where some bytes lie within a buffer that is named elsewhere: an offset and a length, in bytes.
 ///
 /// Parsed heads keep these instead of slices, so that nothing points into a buffer that moves.
-public struct ByteRange: Equatable, Sendable {
+public struct ByteRange: BitwiseCopyable, Equatable, Sendable {
     public var start: UInt32
     public var count: UInt32
 

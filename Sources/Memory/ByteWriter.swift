@@ -46,11 +46,25 @@ public struct ByteWriter: ~Copyable {
             return
         }
         guard size > 0 else { return }
-        let target = unsafe base + position
+        // Not `update`, which first asks in which direction to copy.
+        let target = unsafe UnsafeMutableRawPointer(base + position)
         unsafe bytes.withUnsafeBufferPointer { source in
-            unsafe target.update(from: source.baseAddress!, count: size)
+            unsafe target.copyMemory(from: source.baseAddress!, byteCount: size)
         }
         position &+= size
+    }
+
+    /// Writes eight bytes, the lowest one first.
+    @inlinable
+    @inline(__always)
+    public mutating func write(word: UInt64) {
+        guard 8 <= end &- position else {
+            end = -1
+            return
+        }
+        unsafe UnsafeMutableRawPointer(base + position)
+            .storeBytes(of: word.littleEndian, as: UInt64.self)
+        position &+= 8
     }
 
     /// Writes a literal's UTF-8 bytes. Always inlined: its size is known then, and the copy is a few stores.
@@ -62,7 +76,8 @@ public struct ByteWriter: ~Copyable {
             end = -1
             return
         }
-        unsafe (base + position).update(from: literal.utf8Start, count: size)
+        unsafe UnsafeMutableRawPointer(base + position)
+            .copyMemory(from: literal.utf8Start, byteCount: size)
         position &+= size
     }
 

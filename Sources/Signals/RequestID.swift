@@ -41,21 +41,31 @@ public struct RequestID: Equatable, Hashable, Sendable {
 
     /// Writes the 26 characters.
     public func write(to writer: inout ByteWriter) {
-        let alphabet = Self.alphabet.bytes
-        var text = InlineArray<26, UInt8>(repeating: 0)
-        // Five bits a character from the right: twelve of `low`, one of both, twelve of `high`, and
-        // three bits for the first.
-        for step in 0..<12 {
-            text[25 - step] = alphabet[Int(low >> UInt64(5 * step) & 31)]
-            text[12 - step] = alphabet[Int(high >> UInt64(5 * step + 1) & 31)]
-        }
-        text[13] = alphabet[Int((low >> 60 | high << 4) & 31)]
-        text[0] = alphabet[Int(high >> 61)]
-        writer.write(text.span)
+        // Five bits a character: two of the first byte, then three times eight.
+        let first = Self.characters(high >> 56)
+        writer.write(UInt8(truncatingIfNeeded: first >> 48))
+        writer.write(UInt8(truncatingIfNeeded: first >> 56))
+        writer.write(word: Self.characters(high >> 16))
+        writer.write(word: Self.characters(high << 24 | low >> 40))
+        writer.write(word: Self.characters(low))
     }
 
-    /// Crockford's digits: no I, L, O and U.
-    private static let alphabet: StaticString = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    /// The lowest 40 bits as eight of Crockford's digits (no I, L, O and U), the first one in the lowest byte.
+    @inline(__always)
+    private static func characters(_ bits: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var digits = (bits << 12) & 0x000F_FFFF_0000_0000 | bits & 0xF_FFFF
+        digits = (digits & 0x000F_FC00_000F_FC00) << 6 | digits & 0x0000_03FF_0000_03FF
+        digits = (digits & 0x03E0_03E0_03E0_03E0) << 3 | digits & 0x001F_001F_001F_001F
+        var text = digits &+ 0x30 &* ones
+        // From 10 on letters, seven behind the digits; and one more behind each letter that is left out.
+        text &+= (((digits &+ (0x80 - 10) &* ones) >> 7) & ones) &* 7
+        text &+= ((digits &+ (0x80 - 18) &* ones) >> 7) & ones
+        text &+= ((digits &+ (0x80 - 20) &* ones) >> 7) & ones
+        text &+= ((digits &+ (0x80 - 22) &* ones) >> 7) & ones
+        text &+= ((digits &+ (0x80 - 27) &* ones) >> 7) & ones
+        return text.byteSwapped
+    }
 
     /// The value of a character, 32 and more for none.
     private static func digit(_ character: UInt8) -> UInt8 {

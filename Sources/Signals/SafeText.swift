@@ -118,21 +118,23 @@ extension Span<UInt8> {
     /// True when every byte is printable ASCII other than the quote and the backslash: nothing to
     /// escape.
     ///
-    /// Eight bytes at once: most texts are shorter than a vector.
+    /// Eight bytes at once, the last eight over again those before them: most texts are shorter than a vector.
     var isPlain: Bool {
         var odd: UInt64 = 0
         let end = count
-        var index = 0
-        while index &+ 8 <= end {
-            odd |= Self.oddBytes(word(at: index))
-            index &+= 8
+        if end >= 8 {
+            var index = 0
+            while index &+ 8 < end {
+                odd |= Self.oddBytes(word(at: index))
+                index &+= 8
+            }
+            odd |= Self.oddBytes(word(at: end &- 8))
+        } else {
+            var text: UInt64 = 0x2020_2020_2020_2020
+            for index in 0..<end { text = text << 8 | UInt64(self[index]) }
+            odd = Self.oddBytes(text)
         }
-        var tail: UInt64 = 0x2020_2020_2020_2020
-        while index < end {
-            tail = tail << 8 | UInt64(self[index])
-            index &+= 1
-        }
-        return (odd | Self.oddBytes(tail)) & 0x8080_8080_8080_8080 == 0
+        return odd & 0x8080_8080_8080_8080 == 0
     }
 
     /// Not zero in the top bits of the bytes if one is a control, a quote, a backslash, DEL or above it.
@@ -142,7 +144,8 @@ extension Span<UInt8> {
         let quotes = word ^ (0x22 &* ones)
         let backslashes = word ^ (0x5C &* ones)
         // A byte that is 0 borrows; so may those above it, when the answer is no already.
-        return word | (word &+ ones) | (word &- 0x20 &* ones) | (quotes &- ones) | (backslashes &- ones)
+        return word | (word &+ ones) | (word &- 0x20 &* ones) | (quotes &- ones)
+            | (backslashes &- ones)
     }
 
     fileprivate var isASCII: Bool {

@@ -103,7 +103,7 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
 
     @Test func `reads listening inodes out of the kernel's table`() {
         func line(_ local: String, _ state: String, _ inode: Int) -> String {
-            "   0: \(local) 00000000:0000 \(state) 00000000:00000000 00:00000000 00000000 0 0 \(inode) 1"
+            "  0: \(local) 00000000:0000 \(state) 0:0 00:0 0 0 0 \(inode) 1"
         }
         let table = [
             "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid inode",

@@ -5,7 +5,8 @@ import Testing
 
 private let demo = "services: { demo: { demo: true, workers: 2 } }\n"
 
-/// A program that answers one connection after the other with its process id, on the socket that it inherits.
+/// A program that answers one connection after the other with its process id, on the socket that it
+/// inherits.
 private let inheriting = """
     import os, socket
     assert os.environ["LISTEN_PID"] == str(os.getpid())
@@ -138,7 +139,8 @@ private let inheriting = """
             plugins: [{ name: deaf, command: [/bin/sleep, "600"] }]
 
             """)
-        // The program never listens: the start does not wait for it for ever, and this test not at all.
+        // The program never listens: the start does not wait for it for ever, and this test not at
+        // all.
         let below = try until("everybody") { () -> [Int32]? in
             let found = ProcessTable.descendants(of: proxy.pid)
             let names = found.compactMap { try? FileSystem.readText("/proc/\($0)/comm") }

@@ -14,14 +14,14 @@ import Testing
         #expect(
             text.text == """
                 proxy 0.1  ·  app.py → app (Flask, WSGI)  ·  4 workers × 1 thread  ·  ./.venv
-                  4 processes do not share globals
+                  4 processes do not share globals: see `proxy manual workers`
 
                   https://localhost:8443      certificate from your own dev CA, renewed by itself; \
                 a browser warns until it trusts that CA
                   http://localhost:8080
                   curl --cacert /home/a/.local/share/proxy/ca/root.pem https://localhost:8443/
 
-                  Ready in 0.4 s.  Ctrl-C stops.
+                  Ready in 0.4 s.  Ctrl-C stops.  --print-config shows this as a file.
 
                 """)
     }

@@ -11,6 +11,9 @@ final class EventLog {
     private var level: EventLevel
     private var line: EventLine
     private var lost = 0
+    /// On a terminal the start is told by its last lines; what is only progress is left out until
+    /// then.
+    var hidesProgress = false
 
     /// Begins on standard error, as JSON, or as text on a terminal.
     init() {
@@ -48,7 +51,7 @@ final class EventLog {
     func write(
         _ level: EventLevel, _ event: StaticString, _ fill: (inout EventLine) -> Void = { _ in }
     ) {
-        guard level >= self.level else { return }
+        guard level >= self.level, level > .info || !hidesProgress else { return }
         line.begin(level, event, wall: Clock.wall)
         fill(&line)
         if lost > 0 { line.add("lost", lost) }

@@ -149,6 +149,7 @@ extension Master {
 
     private func sayReady(_ changeover: Changeover) {
         phase = .serving
+        log.hidesProgress = false
         let urls = listeners.listeners.map(\.url)
         let took = Clock.monotonic - startedAt
         if ProcessTraits.isTerminal(2) {

@@ -118,6 +118,7 @@ package final class Master {
         services = ServiceKeeper(site, resolver: resolver)
         plugins = PluginKeeper(site)
         try Self.prepareRuntime(site)
+        log.hidesProgress = log.isTerminal
         // The command has said what was wrong or odd in the file.
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
     }

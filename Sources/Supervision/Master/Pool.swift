@@ -298,8 +298,10 @@ final class Pool {
         case .starting: break
         case .ready: site.memory.wake(edges: table.setState(.ready, of: reference))
         case .draining: _ = table.setState(.draining, of: reference)
-        case .down: _ = table.setState(.down, of: reference)
-        case .failed: _ = table.setState(.failed, of: reference)
+        case .down, .failed:
+            _ = table.setState(visibility == .down ? .down : .failed, of: reference)
+            // Its number may be somebody else's by now.
+            if workers[key] == nil { table.setProcess(0, of: reference) }
         case .gone:
             requestsBefore[key.slot] = table.requests(Int(reference.index))
             table.retire(reference)

@@ -153,6 +153,16 @@ final class ServiceKeeper {
         return pool
     }
 
+    private func report(_ name: String, rollFailure failure: String?) {
+        guard let failure else {
+            return site.log.info("rolled") { line in line.add("service", text: name) }
+        }
+        site.log.error("roll_failed") { line in
+            line.add("service", text: name)
+            line.add("error", text: failure)
+        }
+    }
+
     private func report(_ name: String, _ message: String, _ traceback: String) {
         site.log.error("app_failed") { line in
             line.add("service", text: name)
@@ -291,10 +301,7 @@ final class ServiceKeeper {
             pool.rolled = { [unowned self, unowned pool] failure in
                 pool.rolled = { _ in }
                 if let failure { failures.append("services.\(pool.name): \(failure)") }
-                site.log.write(failure == nil ? .info : .error, "rolled") { line in
-                    line.add("service", text: pool.name)
-                    if let failure { line.add("error", text: failure) }
-                }
+                report(pool.name, rollFailure: failure)
                 left -= 1
                 if left == 0 { done(rolled, failures) }
             }

@@ -33,7 +33,8 @@ struct StartupText {
             if let python = app.python { parts.append(Self.venv(python, folder: app.folder)) }
             lines.append(parts.joined(separator: "  ·  "))
             if app.workers > 1 {
-                lines.append("  \(app.workers) processes do not share globals")
+                lines.append(
+                    "  \(app.workers) processes do not share globals: see `proxy manual workers`")
             }
         } else {
             lines.append("proxy \(version)")
@@ -55,7 +56,8 @@ struct StartupText {
             lines.append("  curl --cacert \(stateFolder)/ca/root.pem \(url)/")
         }
         lines.append("")
-        lines.append("  Ready in \(Self.seconds(nanoseconds)) s.  Ctrl-C stops.")
+        let file = app == nil ? "" : "  --print-config shows this as a file."
+        lines.append("  Ready in \(Self.seconds(nanoseconds)) s.  Ctrl-C stops.\(file)")
         return lines.joined(separator: "\n") + "\n"
     }
 
