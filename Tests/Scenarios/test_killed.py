@@ -154,7 +154,8 @@ def test_workers_killed_under_load_cost_idempotent_requests_nothing(start_proxy)
 
 
 def test_all_workers_gone_means_waiting_not_failing(start_proxy):
-    proxy = start_proxy(DEMO)
+    # Each dead worker that is met costs one attempt.
+    proxy = start_proxy("services: { demo: { demo: true, workers: 2, retry: { attempts: 3, budget: 1.0 } } }")
     load = Load(proxy, clients=2, keep=False)
     load.more(20)
     load.stop()

@@ -32,7 +32,7 @@ def test_a_reload_with_no_change_keeps_the_workers(start_proxy):
     proxy.reload()
     assert [worker["pid"] for worker in proxy.endpoints("demo")] == before
     assert edges.isdisjoint(edge["pid"] for edge in proxy.edges())
-    assert "app code unchanged" in proxy.errors
+    assert "app code unchanged" in str(proxy.event("config_reloaded"))
 
 
 def test_only_the_service_that_changed_is_replaced(start_proxy):
