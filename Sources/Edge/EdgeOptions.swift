@@ -93,13 +93,13 @@ extension EdgeOptions {
         "limits.connections_per_address", .integer(1...10_000_000), default: "1000",
         "connections at once from one client address", example: "100")
     static let headerSize = Setting(
-        "limits.header", .size(1024...(1 << 20)), default: "32KiB",
-        "bytes of a request head; beyond it 431", example: "64KiB")
+        "limits.header", .size(1024...(48 << 10)), default: "32KiB",
+        "bytes of a request head; beyond it 431", example: "48KiB")
     static let headerCount = Setting(
         "limits.headers", .integer(1...1000), default: "100",
         "fields of a request head; beyond it 431", example: "200")
     static let targetSize = Setting(
-        "limits.target", .size(128...(1 << 20)), default: "8KiB",
+        "limits.target", .size(128...(32 << 10)), default: "8KiB",
         "bytes of a request target; beyond it 414", example: "16KiB")
     static let bodySize = Setting(
         "limits.body", .size(0...bytesMost), default: "64MiB",
@@ -115,7 +115,7 @@ extension EdgeOptions {
         "limits.response_file", .size(0...bytesMost), default: "1GiB",
         "how much of a response waits in a file for a slow client", example: "0B")
     static let upstreamHeader = Setting(
-        "limits.upstream_header", .size(1024...(1 << 20)), default: "64KiB",
+        "limits.upstream_header", .size(1024...(64 << 10)), default: "64KiB",
         "bytes of a response head; beyond it 502", example: "32KiB")
     static let trusted = Setting(
         each: "trusted_proxies[]", .cidr,
