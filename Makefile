@@ -23,7 +23,8 @@ run: release
 	exec .build/release/proxy --conf $(CONF)
 
 test: .venv release units
-	$(PYTEST) --numprocesses 2 --dist worksteal Tests/Tidy Tests/AppHost $(SCENARIOS)
+	$(PYTEST) --numprocesses 2 --dist worksteal Tests/Tidy Tests/AppHost
+	$(PYTEST) --numprocesses 2 --dist worksteal $(SCENARIOS)
 
 bench: release
 	@.ci/debian-packages $(BENCH_PACKAGES)

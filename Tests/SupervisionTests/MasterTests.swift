@@ -82,7 +82,7 @@ private let inheriting = """
         let program = try #require(try proxy.workerPids("tool").first)
         #expect(try proxy.get(url, "/").contains("pid \(program)"))
         // The connection it answered on is closed by the program a moment after the answer.
-        let own = try until("the program to close its connection") { () -> [Int32]? in
+        let own = try until("the program to close its connection") { () -> [Int]? in
             let open = try ProcessTable.descriptors(of: Int32(program)).keys.sorted()
             return open.count <= 4 ? open : nil
         }
@@ -146,7 +146,7 @@ private let inheriting = """
             """)
         // The program never listens: the start does not wait for it for ever, and this test not at
         // all.
-        let below = try until("everybody") { () -> [Int32]? in
+        let below = try until("everybody") { () -> [Int]? in
             let found = ProcessTable.descendants(of: proxy.pid)
             let names = found.compactMap { try? FileSystem.readText("/proc/\($0)/comm") }
             return names.filter { $0 == "sleep\n" }.count >= 5 ? found : nil
