@@ -146,7 +146,7 @@ private let inheriting = """
             """)
         // The program never listens: the start does not wait for it for ever, and this test not at
         // all.
-        let below = try until("everybody") { () -> [Int]? in
+        let below = try until("everybody") { () -> [Int32]? in
             let found = ProcessTable.descendants(of: proxy.pid)
             let names = found.compactMap { try? FileSystem.readText("/proc/\($0)/comm") }
             return names.filter { $0 == "sleep\n" }.count >= 5 ? found : nil
