@@ -23,8 +23,8 @@ run: release
 	exec .build/release/proxy --conf $(CONF)
 
 test: .venv release units
-	$(PYTEST) --numprocesses 2 --dist worksteal Tests/Tidy Tests/AppHost
-	$(PYTEST) --numprocesses 2 --dist worksteal $(SCENARIOS)
+	$(PYTEST) --numprocesses 4 --dist worksteal Tests/Tidy Tests/AppHost
+	$(PYTEST) --numprocesses 4 --dist worksteal $(SCENARIOS)
 
 bench: release
 	@.ci/debian-packages $(BENCH_PACKAGES)
@@ -40,7 +40,7 @@ units: build-packages
 	swift test --parallel
 
 scenarios: .venv release
-	$(PYTEST) --numprocesses 2 --dist worksteal $(SCENARIOS)
+	$(PYTEST) --numprocesses 4 --dist worksteal $(SCENARIOS)
 
 tidy: .venv
 	$(PYTEST) Tests/Tidy
