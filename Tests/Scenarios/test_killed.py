@@ -146,7 +146,9 @@ def test_workers_killed_under_load_cost_idempotent_requests_nothing(start_proxy)
     load = Load(proxy, clients=4)
     for _ in range(4):
         load.more(60)
-        victim = proxy.endpoints("demo")[0]["pid"]
+        # A row whose worker has just ended has no process any more.
+        victim = until(lambda: next((worker["pid"] for worker in proxy.endpoints("demo")
+                                     if worker["state"] == "ready" and worker["pid"]), None), "a ready worker")
         proxy.kill(victim)
         until(lambda: all_ready(proxy) and victim not in pids(proxy), "all workers")
     load.more(60)
