@@ -99,10 +99,16 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         errorFile: sheet.descriptorIfGiven("errors"), level: eventLevel(logs.level),
         counters: counters)
     let services = ServiceOptions.all(configuration)
+    let waits = services.indices.map { settings.services[$0].waitMax }
     let seed = try randomWords()
     let balancer = Balancer(
         table: table, edge: identity,
-        services: services.map { ServicePlan(service: slots[$0.name] ?? 0, $0) },
+        services: services.enumerated().map { position, options in
+            var plan = ServicePlan(service: slots[options.name] ?? 0, options)
+            // `pool.timeout` bounds the wait for an upstream's connection too.
+            plan.wait = waits[position]
+            return plan
+        },
         waiters: capacities.clients, seed: seed.0)
     return EdgeLoop(
         network: network, settings: settings, routes: routes, services: services,
@@ -121,8 +127,17 @@ private func eventLevel(_ level: LogOptions.Level) -> EventLevel {
     }
 }
 
+/// SIGPIPE (signal(7)): a write to a pipe without a reader.
+private let brokenPipeSignal: Int32 = 13
+/// SIGXFSZ (signal(7)): a write would pass RLIMIT_FSIZE.
+private let fileSizeSignal: Int32 = 25
+
 private func dropPrivileges(_ sheet: RoleSheet) throws {
-    guard let user = sheet.integer("user"), let group = sheet.integer("group") else { return }
+    // A log's pipe without a reader, or a limit on file sizes, is an error of that write alone.
+    for signal in [brokenPipeSignal, fileSizeSignal] { SignalQueue.ignore(signal) }
+    guard let user = sheet.integer("user"), let group = sheet.integer("group") else {
+        return try ProcessTraits.forbidDumping()
+    }
     let groups = (sheet["groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
     try Account(
         user: UInt32(user), group: UInt32(group), groups: groups, name: "", home: ""
