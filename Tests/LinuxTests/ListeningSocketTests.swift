@@ -18,6 +18,20 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         #expect(ListeningSocket.accepts(first.address))
     }
 
+    @Test func `accepted connections send small pieces at once`() throws {
+        let listener = try ListeningSocket(tcp: address("127.0.0.1"))
+        let client = try ListeningSocket.connect(to: listener.address)
+        #expect(client.number >= 0)
+        guard let server = try listener.accept() else {
+            throw SystemError("accept4", number: EAGAIN)
+        }
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        let result = unsafe getsockopt(
+            server.number, Int32(IPPROTO_TCP), TCP_NODELAY, &value, &size)
+        #expect(result == 0 && value == 1)
+    }
+
     @Test func `both families can be bound side by side`() throws {
         let six = try ListeningSocket(tcp: address("::"))
         let four = try ListeningSocket(tcp: address("0.0.0.0", six.address.port!))
