@@ -91,6 +91,15 @@ def about():
             + "; ".join(versions) + ". Median (least–greatest) of the rounds; ratios are paired within a round, lower is better.")
 
 
+def written(results):
+    """Writes the tables, after each row anew: a run that is broken off keeps what it has."""
+    table = report.summary(results)
+    text = report.markdown(table, about())
+    (OUTPUT / "figures.md").write_text(text)
+    (OUTPUT / "figures.json").write_text(json.dumps({"about": about(), "rows": table}, indent=1))
+    return text
+
+
 def main():
     options = argparse.ArgumentParser(prog="make bench")
     options.add_argument("--rows", default="all", help="groups or names of rows, separated by commas")
@@ -104,12 +113,9 @@ def main():
         for row in chosen(given.rows.split(",")):
             print(row.name, flush=True)
             measure(bench, row, only, given.rounds, results)
+            text = written(results)
     finally:
         bench.close()
-    table = report.summary(results)
-    text = report.markdown(table, about())
-    (OUTPUT / "figures.md").write_text(text)
-    (OUTPUT / "figures.json").write_text(json.dumps({"about": about(), "rows": table}, indent=1))
     print()
     print(text)
     print("Configurations as they were used:\n")

@@ -60,7 +60,7 @@ def markdown(rows, about):
 
 
 OTHERS = [("user", "user time, µs/request"), ("rate", "per second"), ("p99", "99th percentile, ms"),
-          ("grown", "memory grown, MB"), ("process", "memory of the whole, MB"), ("allocations", "allocations/request")]
+          ("grown", "memory grown, MB"), ("process", "memory of the whole with the connections open, MB"), ("allocations", "allocations/request")]
 
 
 def extra(entries):

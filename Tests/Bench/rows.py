@@ -13,6 +13,8 @@ import processes
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "2"))
 WARM_UP = 1
+# Long enough that logs are written and that what is kept for a while is given back.
+SETTLED = 1.5
 
 
 class Row:
@@ -102,24 +104,27 @@ class Memory(Row):
         super().__init__(f"memory idle {'TLS' if tls else 'plain'}")
 
     def measure(self, peer, bench):
-        count = int(1000 * SECONDS)
-        # Once without counting, so that what a peer allocates once is there.
-        for counted in (False, True):
-            before = processes.memory_bytes(peer.pids())
-            opener = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("idle.py")), str(peer.tls if self.tls else peer.plain),
-                 str(count if counted else 50), str(bench.root) if self.tls else "plain"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, processes.OTHER_CORE))
-            try:
+        # What the first connections make a peer allocate once is not counted: the difference to more of them is.
+        few, many = int(250 * SECONDS), int(1500 * SECONDS)
+        opener = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("idle.py")), str(peer.tls if self.tls else peer.plain),
+             str(few), str(many), str(bench.root) if self.tls else "plain"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, processes.OTHER_CORE))
+        whole = []
+        try:
+            for _ in range(2):
                 if opener.stdout.readline() != "open\n":
                     raise RuntimeError("idle connections could not be opened")
-                grown = processes.memory_bytes(peer.pids()) - before
-            finally:
-                opener.stdin.close()
-                opener.wait()
-                opener.stdout.close()
-        return {"memory": grown / 1024 / count, "process": before / 1e6}
+                time.sleep(SETTLED)
+                whole.append(processes.memory_bytes(peer.pids()))
+                opener.stdin.write("more\n")
+                opener.stdin.flush()
+        finally:
+            opener.stdin.close()
+            opener.wait()
+            opener.stdout.close()
+        return {"memory": (whole[1] - whole[0]) / 1024 / many, "process": whole[1] / 1e6}
 
 
 class Restart(Row):
