@@ -27,4 +27,7 @@ enum EdgeLimits {
     /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes
     /// have to wait.
     static let compactBytesMax = 3072
+    /// A piece of a body up to this size is copied behind the head, so that one block goes to the
+    /// kernel: cheaper than to gather two.
+    static let copiedBytesMax = 2048
 }

@@ -117,6 +117,12 @@ extension EdgeLoop where World: ~Copyable {
         piece.giveAll(to: pool)
     }
 
+    /// Whether a piece of a body goes behind what a chain's last block holds, instead of staying in
+    /// a block of its own.
+    func isCopied(_ piece: ByteRange, behind chain: BlockChain) -> Bool {
+        piece.count <= EdgeLimits.copiedBytesMax && Int(piece.count) <= chain.room(in: pool)
+    }
+
     /// Copies bytes behind a chain's last one, as one chunk if asked (RFC 9112 section 7.1).
     func append(
         _ data: Span<UInt8>, inChunks: Bool, to chain: inout BlockChain

@@ -205,7 +205,8 @@ extension EdgeLoop where World: ~Copyable {
         }
         let client = Int(exchanges[exchange].client)
         let isWhole = range.start == 0 && Int(range.count) == pool.count(of: block)
-        if isWhole, !exchanges[exchange].has(.chunksAnswer), !isSpooling(exchange),
+        if isWhole, !isCopied(range, behind: clients[client].outbound),
+            !exchanges[exchange].has(.chunksAnswer), !isSpooling(exchange),
             !mustSpool(exchange, Int(range.count))
         {
             exchanges[exchange].result.responseBytes += UInt64(range.count)

@@ -61,7 +61,9 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].state.isReplayable = false
             let upstream = Int(exchanges[exchange].upstream)
             let isWhole = range.start == 0 && Int(range.count) == pool.count(of: block)
-            if isWhole, !exchanges[exchange].has(.chunksRequest) {
+            if isWhole, !isCopied(range, behind: upstreams[upstream].outbound),
+                !exchanges[exchange].has(.chunksRequest)
+            {
                 clients[client].inbound = .none
                 upstreams[upstream].outbound.append(block, in: pool)
                 return true

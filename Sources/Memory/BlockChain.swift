@@ -15,6 +15,10 @@ public struct BlockChain: Sendable {
     /// The block that holds the first unread byte, or `.none`.
     @inlinable public var first: BlockID { head }
 
+    /// Bytes that can be copied behind the last one without another block.
+    @inlinable
+    public func room(in pool: BlockPool) -> Int { tail.isNone ? 0 : pool.room(in: tail) }
+
     /// Puts a block with at least one byte behind the last one and takes it over; gives an empty
     /// one back.
     @inlinable

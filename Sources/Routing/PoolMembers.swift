@@ -11,6 +11,7 @@ struct PoolMembers: ~Copyable {
         var weight: UInt32
     }
 
+    private let place = Immobile()
     private let table: Table
     let service: ServiceSlot
     private var members: [Member] = []
