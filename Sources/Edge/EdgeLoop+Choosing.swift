@@ -72,7 +72,8 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].waitingSince == 0 { exchanges[exchange].waitingSince = now }
         guard
             let waiter = balancer.wait(
-                service: slot, token: token.bits, now: now, keyHash: exchanges[exchange].keyHash)
+                service: slot, token: token.bits, since: exchanges[exchange].waitingSince,
+                keyHash: exchanges[exchange].keyHash)
         else {
             counters.add(.queueRefused)
             return fail(exchange, .connectionLimitReached)
@@ -166,6 +167,7 @@ extension EdgeLoop where World: ~Copyable {
         counters.add(.retries)
         exchanges[exchange].lastFailure = failure
         clearDeadlines(exchange)
+        exchanges[exchange].waitingSince = 0
         exchanges[exchange].clear([.requestSent, .sendingBroke, .chunksRequest])
         if let endpoint = exchanges[exchange].endpoint, !exchanges[exchange].state.wasStale {
             exchanges[exchange].tried.insert(endpoint)

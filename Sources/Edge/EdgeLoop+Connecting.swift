@@ -29,7 +29,7 @@ extension EdgeLoop where World: ~Copyable {
         case .connected(let stream): open(exchange, stream, lease, isConnecting: false)
         case .inProgress(let stream): open(exchange, stream, lease, isConnecting: true)
         case .full:
-            giveBack(lease)
+            balancer.releaseFull(lease, now: now)
             perform(exchanges[exchange].state.handle(.endpointFull), exchange)
         case .exhausted:
             giveBack(lease)
