@@ -159,10 +159,22 @@ extension EdgeLoop where World: ~Copyable {
     mutating func continueUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
         if upstreams[upstream].exchange >= 0, !upstreams[upstream].has(.blocked) {
-            pumpRequest(Int(upstreams[upstream].exchange))
+            sendOn(Int(upstreams[upstream].exchange))
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
         readUpstream(upstream)
+    }
+
+    /// Sends on what waits for the endpoint; where that made room the client goes on, if only to
+    /// end.
+    private mutating func sendOn(_ exchange: Int) {
+        let generation = exchanges.generation(at: exchange)
+        let isTunnel = exchanges[exchange].state.phase == .tunneling
+        if isTunnel { flushTunnel(exchange) } else { pumpRequest(exchange) }
+        guard exchanges.holds(exchange, generation: generation),
+            isTunnel || !exchanges[exchange].has(.requestReceived)
+        else { return }
+        queue(client: Int(exchanges[exchange].client))
     }
 
     /// The answer has been read to its end: the place is free, and the connection is kept if it can

@@ -16,9 +16,7 @@ extension EdgeLoop where World: ~Copyable {
         arm(exchange)
         upstreams[upstream].set(.isSpent)
         touchTunnel(exchange)
-        if !clients[client].inbound.isNone || clients[client].has(.readable) {
-            queue(client: client)
-        }
+        queue(client: client)
         if !upstreams[upstream].inbound.isNone { return passToClient(exchange) }
         flushClient(client)
     }
@@ -59,10 +57,6 @@ extension EdgeLoop where World: ~Copyable {
         let generation = upstreams.generation(at: upstream)
         pumpRequest(exchange)
         guard upstreams.holds(upstream, generation: generation) else { return }
-        let client = Int(exchanges[exchange].client)
-        if clients[client].has(.readable), upstreams[upstream].outbound.isEmpty {
-            queue(client: client)
-        }
         finishTunnelIfDone(exchange)
     }
 

@@ -58,3 +58,42 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+extension DirectedTests {
+    static func post(_ path: String, _ count: Int) -> [UInt8] {
+        Array("POST \(path) HTTP/1.1\r\nHost: a.example\r\nContent-Length: \(count)\r\n\r\n".utf8)
+            + body(1, count)
+    }
+
+    @Test(arguments: ["none", "request"], [1, 3000, 200_000])
+    func `a client that sends everything and its end at once gets its answers`(
+        buffering: String, count: Int
+    ) throws {
+        let simulated = try Self.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }")
+        let world = simulated.traffic.world
+        world.pieceMax = 1 << 20
+        world.delayMax = 0
+        simulated.traffic.requestBytes[1] = count
+        let client = ScriptedEnd(world)
+        client.connect()
+        client.send(Self.post("/1/length/5", count) + Self.post("/1/length/7", count))
+        client.end()
+        #expect(simulated.turn { client.isOver })
+        #expect(client.text.components("HTTP/1.1 200").count == 3)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a body that breaks off is no request`() throws {
+        let simulated = try Self.edge()
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        client.send(Array(Self.post("/1/length/5", 500).dropLast()))
+        client.end()
+        #expect(simulated.turn { client.isOver })
+        #expect(client.bytes == [])
+        simulated.run()
+        #expect(simulated.traffic.complaints == [] && simulated.traffic.reached.isEmpty)
+    }
+}
