@@ -102,8 +102,10 @@ extension EdgeLoop where World: ~Copyable {
         case .lingering: return true
         case .busy: return wantsBody(Int(clients[client].exchange))
         case .tunneling:
-            let upstream = Int(exchanges[Int(clients[client].exchange)].upstream)
-            return upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
+            let exchange = Int(clients[client].exchange)
+            let upstream = Int(exchanges[exchange].upstream)
+            return exchanges[exchange].has(.sendingBroke)
+                || upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
         }
     }
 

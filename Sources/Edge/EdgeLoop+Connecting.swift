@@ -149,6 +149,12 @@ extension EdgeLoop where World: ~Copyable {
         }
         if !readiness.isDisjoint(with: [.peerClosed, .hungUp, .failed]) {
             upstreams[upstream].set([.peerClosed, .readable])
+            let exchange = Int(upstreams[upstream].exchange)
+            if readiness.contains(.failed), exchange >= 0,
+                exchanges[exchange].state.phase == .tunneling
+            {
+                tunnelBroke(exchange)
+            }
         }
         if readiness.contains(.readable) { upstreams[upstream].set(.readable) }
         if readiness.contains(.writable) { upstreams[upstream].clear(.blocked) }

@@ -224,6 +224,7 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func answerStreamEnded(_ upstream: Int, isBroken: Bool) {
         let exchange = Int(upstreams[upstream].exchange)
         if exchange >= 0, exchanges[exchange].state.phase == .tunneling {
+            if isBroken { tunnelBroke(exchange) }
             return tunnelHalfClosed(byEndpoint: exchange)
         }
         guard upstreams[upstream].has(.headRead) else {

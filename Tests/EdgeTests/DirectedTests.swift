@@ -1,4 +1,5 @@
 import Board
+import Memory
 import Testing
 
 @testable import Edge
@@ -95,5 +96,79 @@ extension DirectedTests {
         #expect(client.bytes == [])
         simulated.run()
         #expect(simulated.traffic.complaints == [] && simulated.traffic.reached.isEmpty)
+    }
+}
+
+/// Tunnels.
+extension DirectedTests {
+    /// A tunnel that stands, with both its ends.
+    static func tunnel(
+        _ simulated: SimulatedEdge
+    ) -> (client: ScriptedEnd, endpoint: ScriptedEnd) {
+        let world = simulated.traffic.world
+        var endpoint: ScriptedEnd?
+        world.servers[Array("/worker/1".utf8)] = {
+            endpoint = ScriptedEnd(world) { end in
+                guard end.text.hasSuffix("\r\n\r\n"), !end.text.contains("\r\n\r\nx") else {
+                    return
+                }
+                end.send(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                        + "Connection: Upgrade\r\n\r\n")
+            }
+            return endpoint
+        }
+        let client = ScriptedEnd(world)
+        client.connect()
+        client.send(
+            "GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        #expect(simulated.turn { client.text.hasSuffix("\r\n\r\n") && !client.bytes.isEmpty })
+        return (client, endpoint!)
+    }
+
+    @Test func `a tunnel goes on when its endpoint takes bytes again, and passes the end on`()
+        throws
+    {
+        let simulated = try Self.edge()
+        let (client, endpoint) = Self.tunnel(simulated)
+        endpoint.stall()
+        let upload = [UInt8](repeating: 120, count: 500_000)
+        let before = endpoint.bytes.count
+        client.send(upload)
+        client.end()
+        simulated.turn(for: 3_000_000_000)
+        #expect(endpoint.bytes.count < before + 500_000)
+        endpoint.resume()
+        #expect(simulated.turn { endpoint.hasEnded })
+        #expect(endpoint.bytes.count == before + 500_000)
+        endpoint.send("bye")
+        endpoint.end()
+        #expect(simulated.turn { client.isOver })
+        #expect(client.text.hasSuffix("bye"))
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test(arguments: [false, true], [false, true])
+    func `a tunnel whose endpoint breaks ends, also with a client that takes nothing`(
+        isStalled: Bool, sends: Bool
+    ) throws {
+        let simulated = try Self.edge()
+        let (client, endpoint) = Self.tunnel(simulated)
+        if isStalled {
+            client.stall()
+            endpoint.send([UInt8](repeating: 1, count: 300_000))
+            simulated.turn(for: 1_000_000_000)
+        }
+        let begin = simulated.traffic.world.now
+        endpoint.reset()
+        if sends { client.send([UInt8](repeating: 2, count: 50_000)) }
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < (isStalled ? 31_000_000_000 : 1_000_000_000))
+        client.resume()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
     }
 }
