@@ -193,6 +193,7 @@ extension EdgeLoop where World: ~Copyable {
             network.rewatch(clients[client].stream, token: token(client: client), writable: true)
         }
         if clients[client].phase == .busy || clients[client].phase == .reading {
+            clients[client].set(.isTimed)
             timers.set(client, to: now + settings.options.timeouts.body)
         }
     }

@@ -147,7 +147,7 @@ extension EdgeLoop where World: ~Copyable {
     /// The request has been received to its end.
     private mutating func bodyEnded(_ client: Int, _ exchange: Int) {
         exchanges[exchange].set(.requestReceived)
-        timers.set(client, to: TimerWheel.never)
+        setBodyDeadline(exchange)
         if exchanges[exchange].state.phase == .collecting {
             perform(exchanges[exchange].state.handle(.ready), exchange)
         } else if exchanges[exchange].upstream >= 0 {
