@@ -158,7 +158,12 @@ extension EdgeLoop where World: ~Copyable {
     mutating func mayRetry(_ exchange: Int) -> Bool {
         let service = Int(exchanges[exchange].service)
         guard service >= 0 else { return false }
-        let attempts = Int(exchanges[exchange].state.retries) + 1
+        var attempts = Int(exchanges[exchange].state.retries) + 1
+        // A dead idle connection is none, but for a worker of ours: those never close one, so that
+        // it has died, and perhaps of the request.
+        if exchanges[exchange].state.hasMetStaleConnection, !exchanges[exchange].has(.isOurs) {
+            attempts -= 1
+        }
         return balancer.mayRetry(service: settings.services[service].slot, attempts: attempts)
     }
 

@@ -53,6 +53,8 @@ extension EdgeLoop where World: ~Copyable {
     /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it;
     /// the others find out as they go, and are sent again.
     private mutating func takeIdle(_ lease: Lease, for exchange: Int) -> Int? {
+        // Where one was dead the others are likely to be.
+        guard !exchanges[exchange].state.hasMetStaleConnection else { return nil }
         while let upstream = idle.first(of: lease.endpoint, in: upstreams) {
             guard
                 exchanges[exchange].state.isIdempotent
@@ -213,7 +215,9 @@ extension EdgeLoop where World: ~Copyable {
     mutating func loseUpstream(_ upstream: Int, _ failure: Failure) {
         let exchange = Int(upstreams[upstream].exchange)
         if let lease = upstreams[upstream].lease {
-            if failure != .proxyInternalError { endpointFailed(lease) }
+            if exchange < 0 || exchanges[exchange].state.blamesEndpoint(for: failure) {
+                endpointFailed(lease)
+            }
             upstreams[upstream].lease = nil
             giveBack(lease)
         }

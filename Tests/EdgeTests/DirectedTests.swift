@@ -172,3 +172,123 @@ extension DirectedTests {
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+/// Connections to endpoints.
+extension DirectedTests {
+    /// Makes every endpoint answer the first request of a connection, and close on the second.
+    static func closeOnSecondRequest(_ simulated: SimulatedEdge, endpoints: Int) {
+        let world = simulated.traffic.world
+        for number in 1...endpoints {
+            world.servers[Array("/worker/\(number)".utf8)] = {
+                var requests = 0
+                return ScriptedEnd(world) { end in
+                    requests += 1
+                    if requests == 1 {
+                        end.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    } else {
+                        end.end()
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `stale idle connections lose no request and blame no endpoint`() throws {
+        let simulated = try Self.edge(
+            "{ upstreams: [\"unix:/worker/1\"], retry: { attempts: 0 } }", endpoints: 2)
+        Self.closeOnSecondRequest(simulated, endpoints: 2)
+        simulated.traffic.world.pieceMax = 1 << 20
+        for round in 0..<20 {
+            let clients = (0..<3).map { _ in ScriptedEnd(simulated.traffic.world) }
+            for client in clients {
+                client.connect()
+                client.send(Self.get())
+                client.end()
+            }
+            #expect(simulated.turn { clients.allSatisfy(\.isOver) })
+            #expect(clients.allSatisfy { $0.text.hasSuffix("ok") }, "round \(round)")
+        }
+        for index in 0..<2 {
+            #expect(simulated.table.endpoint(index).failures.loadRelaxed() == 0)
+        }
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test(arguments: ["HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 2"])
+    func `a request is not sent again after the first byte of an answer`(beginning: String) throws {
+        let simulated = try Self.edge()
+        var requests = 0
+        let world = simulated.traffic.world
+        world.servers[Array("/worker/1".utf8)] = {
+            ScriptedEnd(world) { end in
+                requests += 1
+                end.send(beginning)
+                end.end()
+            }
+        }
+        world.pieceMax = 1 << 20
+        let client = ScriptedEnd(world)
+        client.connect()
+        client.send(Self.get())
+        #expect(simulated.turn { client.text.contains("HTTP/1.1 502") })
+        #expect(requests == 1)
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a client that was slow once may wait for the rest of its answer`() throws {
+        let simulated = try Self.edge(options: "timeout: { body: 2s }")
+        let world = simulated.traffic.world
+        var endpoint: ScriptedEnd?
+        world.servers[Array("/worker/1".utf8)] = {
+            endpoint = ScriptedEnd(world) { end in
+                end.send("HTTP/1.1 200 OK\r\nContent-Length: 300005\r\n\r\n")
+                end.send([UInt8](repeating: 1, count: 300_000))
+            }
+            return endpoint
+        }
+        let client = ScriptedEnd(world)
+        client.connect()
+        client.send(Self.get())
+        client.stall()
+        simulated.turn(for: 1_000_000_000)
+        client.resume()
+        simulated.turn(for: 10_000_000_000)
+        endpoint?.send("LAST!")
+        #expect(simulated.turn { client.text.hasSuffix("LAST!") })
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a client that does not take its answer is left after a time`() throws {
+        let simulated = try Self.edge(options: "timeout: { body: 2s }")
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        client.send(Self.get("/1/length/300000"))
+        client.stall()
+        #expect(simulated.turn { simulated.edge.clients.count == 1 })
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < 3_000_000_000)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `an edge that ran out of descriptors accepts again, and does not spin`() throws {
+        let simulated = try Self.edge()
+        let world = simulated.traffic.world
+        world.exhaustedAccepts = 1
+        let client = ScriptedEnd(world)
+        client.connect()
+        client.send(Self.get())
+        #expect(simulated.turn { client.text.hasPrefix("HTTP/1.1 200") })
+        // Nothing is left to be done at once.
+        for _ in 0..<2000 { _ = simulated.edge.turn() }
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}
