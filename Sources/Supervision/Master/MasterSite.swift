@@ -24,10 +24,8 @@ final class MasterSite {
         signals = MasterSignals(memory)
     }
 
-    /// The folder of the worker sockets, through which edges pass and that nobody can list.
-    var socketFolder: String { "\(runtime)/workers" }
-    /// The folder of the Python host.
-    var hostFolder: String { "\(runtime)/host" }
+    var socketFolder: String { RuntimeFolder.sockets(in: runtime) }
+    var hostFolder: String { RuntimeFolder.host(in: runtime) }
 
     /// The environment that children begin with: ours, without what was meant for us alone.
     static let environment: [String] = ProcessTraits.environment.filter { entry in
