@@ -70,7 +70,7 @@ class Zygote:
         self.end.other.close()
         self.workers = []
         self.end.send(command="import", service="web", app=app, dir=str(folder), threads=threads,
-                      interface=interface, **dict({"uid": None, "gid": None, "groups": []}, **more))
+                      interface=interface, **more)
 
     def imported(self):
         found = self.end.receive()

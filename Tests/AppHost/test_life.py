@@ -494,30 +494,6 @@ def app(environ, start_response):
     unix.close()
 
 
-def test_the_app_runs_as_its_user(start, site, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    folder = site(who='''
-import os
-
-at_import = (os.getuid(), os.getgid(), os.getgroups())
-
-def app(environ, start_response):
-    start_response("200 OK", [])
-    return [repr((at_import, os.getresuid())).encode()]
-''')
-    while str(folder) != "/":
-        folder.chmod(folder.stat().st_mode | 0o755)
-        folder = folder.parent
-        if str(folder) in ("/tmp", "/"):
-            break
-    zygote = start("who:app", tmp_path, uid=65534, gid=65534, groups=[65534, 33],
-                   python=os.environ.get("HOST_PYTHON", "/usr/bin/python3"))
-    zygote.imported()
-    assert eval(zygote.fork().get().text) == (
-        (65534, 65534, [33, 65534]), (65534, 65534, 65534))
-
-
 def test_modules_are_found_as_python_would(start, site):
     folder = site(**{"shop/__init__": "", "shop/wsgi": '''
 import os, sys

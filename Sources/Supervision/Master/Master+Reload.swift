@@ -39,6 +39,7 @@ extension Master {
         case .failure(let failure): throw failure
         }
         let plan = try MasterPlan(reading)
+        try refuseMoved(plan.options)
         say(reading.warnings)
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
@@ -64,12 +65,25 @@ extension Master {
         advance()
     }
 
-    /// What is fixed for the life of a proxy, because shared memory and folders are made at its
-    /// start.
+    /// Refuses another place for what is made at the start: nobody would find the proxy there.
+    private func refuseMoved(_ new: MasterOptions) throws(MasterFailure) {
+        let old = plan.options
+        let places = [
+            ("admin.socket", old.adminSocket, new.adminSocket),
+            ("directories.runtime", old.directories.runtime, new.directories.runtime),
+            ("directories.state", old.directories.state, new.directories.state),
+            ("directories.spool", old.directories.spool, new.directories.spool),
+        ]
+        let moved = places.filter { $0.1 != $0.2 }.map { "\($0.0) from \($0.1) to \($0.2)" }
+        guard !moved.isEmpty else { return }
+        throw MasterFailure(
+            .configuration,
+            "a reload cannot move \(moved.joined(separator: ", nor ")); restart the proxy")
+    }
+
+    /// What is fixed for the life of a proxy, because shared memory is made at its start.
     private func warnOfFixed(_ new: MasterPlan) {
         var changed: [String] = []
-        if new.options.directories != plan.options.directories { changed.append("directories") }
-        if new.options.adminSocket != plan.options.adminSocket { changed.append("admin.socket") }
         if new.options.front.services != plan.options.front.services {
             changed.append("limits.services")
         }
