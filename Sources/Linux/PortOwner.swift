@@ -28,6 +28,18 @@ package struct PortOwner: Equatable, Sendable {
         return nil
     }
 
+    /// Whether everyone who listens on the port of `address`, in its family, is one of `sockets`
+    /// (descriptors of ours); false when nobody does.
+    package static func isShared(_ address: SocketAddress, only sockets: [Int32]) -> Bool {
+        let table = address.kind == .ipv6 ? "/proc/net/tcp6" : "/proc/net/tcp"
+        guard let port = address.port, let text = try? FileSystem.readText(table) else {
+            return false
+        }
+        let listening = listeningInodes(in: text, port: port)
+        let ours = sockets.compactMap { try? FileSystem.target(ofLink: "/proc/self/fd/\($0)") }
+        return !listening.isEmpty && listening.allSatisfy { ours.contains("socket:[\($0)]") }
+    }
+
     /// The inodes of the sockets that listen on `port`, from the text of `/proc/net/tcp`.
     package static func listeningInodes(in table: String, port: UInt16) -> Set<String> {
         var inodes = Set<String>()

@@ -1,12 +1,16 @@
 """Part 3: reload loses nothing, keeps the old config on any error, and touches only what changed."""
 
+import json
+import os
 import signal
+import socket
 import threading
 
 import pytest
 
 from harness import Load, answering, request, run_proxy
-from harness.wire import until
+from harness.processes import descendants
+from harness.wire import SECONDS, until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }"
 
@@ -181,6 +185,148 @@ def test_listeners_come_and_go(start_proxy):
     urls = [listener["url"] for listener in proxy.status()["listeners"]]
     assert urls[0] == f"http://127.0.0.1:{address[1]}" and urls[1].startswith("http://[::1]:")
     assert proxy.get("/worker").status == 200
+
+
+class Waiting:
+    """A command on its way, whose answer a test takes when it expects it."""
+
+    def __init__(self, proxy, line):
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.settimeout(SECONDS)
+        self.connection.connect(proxy.control)
+        self.connection.sendall(json.dumps(line).encode() + b"\n")
+
+    def has_answer(self):
+        self.connection.setblocking(False)
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+        finally:
+            self.connection.settimeout(SECONDS)
+
+    def answer(self):
+        with self.connection, self.connection.makefile("rb") as file:
+            return json.loads(file.read() or b"null")
+
+
+class Gate:
+    """An app whose import waits until it is opened."""
+
+    def __init__(self, folder, then="def app(environ, start): start('200 OK', []); return [b'x']"):
+        self.path = folder / "gate"
+        (folder / "gated.py").write_text(
+            f"import os, time\nwhile not os.path.exists({str(self.path)!r}): time.sleep(0.01)\n{then}\n")
+        self.service = f"{{ app: 'gated:app', dir: {folder}, python: /usr/bin/python3, workers: 1 }}"
+
+    def reached(self, proxy):
+        """Waits until an interpreter of the proxy is there."""
+        until(lambda: any("zygote" in process.arguments for process in descendants(proxy.pid)), "an interpreter")
+
+    def open(self):
+        self.path.write_text("")
+
+
+def listening(port):
+    """How many sockets listen on a TCP port of IPv4, as the kernel lists them."""
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in list(file)[1:]]
+    return sum(row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port for row in rows)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def is_refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), SECONDS).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_no_socket_listens_before_somebody_accepts(start_proxy, folder, fails):
+    gate = Gate(folder, **({"then": "raise RuntimeError('no tea')"} if fails else {}))
+    proxy = start_proxy("edges: 1\n" + DEMO)
+    port = proxy.address()[1]
+    two = f"services: {{ demo: {{ demo: true, workers: 2 }}, web: {gate.service} }}\nroutes: [{{ to: demo }}]"
+    proxy.write("edges: 4\n" + two)
+    reload = Waiting(proxy, {"command": "reload"})
+    gate.reached(proxy)
+    assert listening(port) == 1
+    gate.open()
+    assert reload.answer()["ok"] is not fails
+    assert listening(port) == (1 if fails else 4)
+    for _ in range(40):
+        assert proxy.get("/worker").status == 200
+
+
+def listeners(*ports, edges=2):
+    return f"edges: {edges}\nlisten: {json.dumps([f'http://127.0.0.1:{port}' for port in ports])}\n" + DEMO
+
+
+def test_the_port_of_a_removed_listener_is_closed_while_old_edges_drain(start_proxy):
+    stays, goes = free_port(), free_port()
+    proxy = start_proxy(listeners(stays, goes))
+    with proxy.client() as stream:
+        stream.send(request("/events?count=60&seconds=1"))
+        stream.read_head()
+        proxy.reload(listeners(stays))
+        assert is_refused(goes)
+        proxy.reload(listeners(stays, goes))
+        for _ in range(10):
+            assert proxy.get("/worker", listener=1).status == 200
+        proxy.reload(listeners(stays))
+        assert is_refused(goes)
+
+
+def test_a_request_in_the_queue_of_a_removed_listener_is_answered(start_proxy):
+    stays, goes = free_port(), free_port()
+    proxy = start_proxy(listeners(stays, goes, edges=1))
+    edge = proxy.edges()[0]["pid"]
+    os.kill(edge, signal.SIGSTOP)
+    try:
+        with proxy.client(listener=1) as client:
+            client.send(request("/worker"))
+            proxy.write(listeners(stays, edges=1))
+            reload = Waiting(proxy, {"command": "reload"})
+            until(lambda: proxy.status()["generation"] == 2, "the new generation")
+            os.kill(edge, signal.SIGCONT)
+            answer = client.response()
+            assert (answer.status, answer.get("connection")) == (200, "close")
+    finally:
+        os.kill(edge, signal.SIGCONT)
+    assert reload.answer()["ok"]
+    assert is_refused(goes)
+
+
+def test_a_reload_is_answered_when_old_edges_accept_no_more(start_proxy):
+    proxy = start_proxy("edges: 1\n" + DEMO)
+    edge = proxy.edges()[0]["pid"]
+    os.kill(edge, signal.SIGSTOP)
+    try:
+        reload = Waiting(proxy, {"command": "reload"})
+        until(lambda: [edge["state"] for edge in proxy.edges()] == ["ready"]
+              and proxy.status()["generation"] == 2, "the new edge")
+        assert not reload.has_answer()
+    finally:
+        os.kill(edge, signal.SIGCONT)
+    assert reload.answer()["ok"]
+
+
+def test_a_listener_moves_between_one_address_and_all_and_loses_nothing(start_proxy):
+    port = free_port()
+    proxy = start_proxy(listeners(port))
+    load = Load(proxy, keep=False)
+    load.more()
+    for host in ("*", "127.0.0.1", "0.0.0.0", "127.0.0.1"):
+        proxy.reload(f'listen: ["http://{host}:{port}"]\n' + DEMO)
+        load.more()
+    load.end()
 
 
 def test_a_route_and_a_limit_change_with_a_reload(start_proxy, serve):

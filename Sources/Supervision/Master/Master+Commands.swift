@@ -109,7 +109,7 @@ extension EdgeFleet.Phase {
     /// The words that endpoints have too.
     fileprivate var word: String {
         switch self {
-        case .starting: "starting"
+        case .starting, .prepared: "starting"
         case .accepting: "ready"
         case .draining, .stopping: "draining"
         }

@@ -24,6 +24,7 @@ extension Master {
             request.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
         }
         reloadAgain = []
+        listeners.retire()
         edges.stop(limit: plan.options.front.drain)
         continueStop()
     }
