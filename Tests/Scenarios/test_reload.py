@@ -226,6 +226,9 @@ class Gate:
     def open(self):
         self.path.write_text("")
 
+    def close(self):
+        self.path.unlink()
+
 
 def listening(port):
     """How many sockets listen on a TCP port of IPv4, as the kernel lists them."""
@@ -349,3 +352,114 @@ def test_a_roll_replaces_the_workers_one_by_one_and_loses_nothing(start_proxy):
           and all(worker["state"] == "ready" for worker in proxy.endpoints("demo")), "new workers")
     load.more()
     load.end()
+
+
+def gated(folder, more=""):
+    """A gate that is closed again, and a config with its app and `more` services."""
+    gate = Gate(folder)
+    gate.open()
+    return gate, f"services: {{ web: {gate.service}{more} }}\nroutes: [{{ to: web }}]"
+
+
+def test_a_roll_over_a_roll_answers_both(start_proxy, folder):
+    gate, config = gated(folder)
+    proxy = start_proxy(config)
+    gate.close()
+    first = Waiting(proxy, {"command": "reload", "apps": True})
+    proxy.event("config_reloaded")
+    second = Waiting(proxy, {"command": "reload", "apps": True})
+    proxy.event("config_reloaded", count=2)
+    assert not first.has_answer()
+    gate.open()
+    assert [waiting.answer()["result"]["rolled"] for waiting in (first, second)] == [["web"], ["web"]]
+    proxy.event("rolled")
+    assert len(proxy.events("rolled")) == 1
+
+
+def test_a_roll_that_a_reload_overtakes_is_answered(start_proxy, folder):
+    gate, config = gated(folder)
+    proxy = start_proxy(config)
+    gate.close()
+    roll = Waiting(proxy, {"command": "reload", "apps": True})
+    proxy.event("config_reloaded")
+    proxy.reload("services: { web: { demo: true } }")
+    assert roll.answer()["ok"]
+
+
+def test_reloads_that_wait_for_another_are_one_and_all_are_answered(start_proxy, folder):
+    gate, config = gated(folder)
+    proxy = start_proxy(DEMO)
+    gate.close()
+    proxy.write(config)
+    first = Waiting(proxy, {"command": "reload"})
+    gate.reached(proxy)
+    proxy.write("nonsense: 1")
+    others = [Waiting(proxy, {"command": "reload"}) for _ in range(3)]
+    proxy.signal(signal.SIGHUP)
+    # The answer to a later command says that those before it have been read.
+    assert proxy.status()["generation"] == 1
+    gate.open()
+    assert first.answer()["ok"]
+    assert [waiting.answer()["exit"] for waiting in others] == [78, 78, 78]
+    assert proxy.command("reload")["exit"] == 78
+    proxy.event("config_rejected", count=2)
+    assert len(proxy.events("config_rejected")) == 2
+
+
+def test_a_reload_while_the_proxy_starts_is_done_when_it_has(start_proxy, folder):
+    gate, config = gated(folder)
+    gate.close()
+    proxy = start_proxy(config, ready=False)
+    gate.reached(proxy)
+    proxy.signal(signal.SIGHUP)
+    until(lambda: not proxy.pending(signal.SIGHUP), "the signal's arrival")
+    reload = Waiting(proxy, {"command": "reload"})
+    proxy.write(config.replace("to: web", "respond: { status: 200, body: new }"))
+    gate.open()
+    assert reload.answer()["result"]["generation"] == 2
+    assert proxy.ready().get().text == "new"
+    proxy.event("config_reloaded")
+    assert len(proxy.events("config_reloaded")) == 1
+
+
+def test_an_app_that_talks_to_the_master_while_it_is_given_up_harms_nobody(start_proxy, folder):
+    (folder / "talks.py").write_text(
+        "import os, socket\nmaster = socket.socket(fileno=os.dup(3))\nmaster.setblocking(True)\n"
+        "while True: master.send(b'{\"event\":\"hello\"}')\n")
+    proxy = start_proxy(DEMO)
+    proxy.write(f"""
+        services:
+          web: {{ app: 'talks:app', dir: {folder}, python: /usr/bin/python3, workers: 1, timeout: {{ start: 1s }} }}
+    """)
+    assert proxy.command("reload")["exit"] == 1
+    until(lambda: not any("zygote" in process.arguments for process in descendants(proxy.pid)), "its end")
+    assert proxy.status()["generation"] == 1
+    assert proxy.get("/worker").status == 200
+
+
+def test_a_service_that_comes_back_while_old_edges_drain_keeps_its_sockets(start_proxy):
+    both = "edges: 1\nservices: { one: { demo: true, workers: 1 }, two: { demo: true, workers: 1 } }\n" \
+        "routes: [{ path: /two/, strip: /two, to: two }, { to: one }]"
+    proxy = start_proxy(both)
+    old = proxy.endpoints("two")[0]["pid"]
+    with proxy.client() as stream:
+        stream.send(request("/events?count=60&seconds=1"))
+        stream.read_head()
+        proxy.reload("edges: 1\nservices: { one: { demo: true, workers: 1 } }\nroutes: [{ to: one }]")
+        proxy.reload(both)
+    until(lambda: not os.path.exists(f"/proc/{old}"), "the end of the old worker")
+    # The answer to a command says that the master is done with what came before.
+    proxy.status()
+    assert len(list(proxy.folder.glob("run/workers/*.sock"))) == 2
+    assert proxy.get("/two/worker").status == 200
+    assert proxy.endpoints("two")[0]["restarts"] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's edges have a user of their own")
+def test_another_user_is_refused_by_a_reload(start_proxy):
+    proxy = start_proxy(DEMO)
+    proxy.write("user: daemon\n" + DEMO)
+    answer = proxy.command("reload")
+    assert answer["exit"] == 78 and "restart" in answer["error"]
+    for _ in range(4):
+        assert proxy.get("/worker").status == 200

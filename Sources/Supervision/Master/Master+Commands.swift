@@ -12,7 +12,7 @@ extension Master {
             plugins.status { [unowned self] plugins in client.succeed(status(plugins)) }
         case "reload":
             let rolls = command["apps"]?.boolean ?? false
-            reload(ReloadRequest(rollsApps: rolls, client: client))
+            reload(rolls ? ReloadRequest(rollers: [client]) : ReloadRequest(clients: [client]))
         case "stop": stop(client)
         case let other:
             client.fail(MasterFailure(.usage, "there is no command \(other ?? "")"))

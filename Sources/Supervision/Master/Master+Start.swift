@@ -213,6 +213,7 @@ extension Master {
         services.withdraw(changeover.preparation)
         guard !changeover.isStart else {
             self.failure = failure
+            reloadAgain?.fail(failure)
             return
         }
         if changeover.hasEdges { edges.withdraw(generation: changeover.generation) }
