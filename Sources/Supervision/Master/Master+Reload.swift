@@ -93,7 +93,7 @@ extension Master {
         if new.options.front.endpoints != plan.options.front.endpoints {
             changed.append("limits.endpoints")
         }
-        if new.options.front.connectionsPerEdge > plan.options.front.connectionsPerEdge {
+        if new.options.front.connectionsPerEdge > site.memory.connectionsPerEdge {
             changed.append("limits.connections of an edge, upwards")
         }
         guard !changed.isEmpty else { return }
