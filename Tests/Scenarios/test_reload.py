@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import threading
@@ -463,3 +464,45 @@ def test_another_user_is_refused_by_a_reload(start_proxy):
     assert answer["exit"] == 78 and "restart" in answer["error"]
     for _ in range(4):
         assert proxy.get("/worker").status == 200
+
+
+def test_new_edges_wait_for_every_name_of_their_upstreams(start_proxy, serve):
+    server = serve()
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['http://localhost:{server.port}'] }} }}")
+    resolver, = [process.pid for process in descendants(proxy.pid) if "resolve" in process.arguments]
+    os.kill(resolver, signal.SIGSTOP)
+    try:
+        proxy.write(f"""
+            services:
+              one: {{ upstreams: ['{server.url}'] }}
+              two: {{ upstreams: ['http://other.localhost:{server.port}'] }}
+            routes: [{{ to: one }}]
+        """)
+        reload = Waiting(proxy, {"command": "reload"})
+        assert {edge["generation"] for edge in proxy.status()["edges"]} == {1}
+    finally:
+        os.kill(resolver, signal.SIGCONT)
+    assert reload.answer()["ok"]
+    assert proxy.get().text == "ok"
+
+
+def test_new_edges_wait_for_their_plugins(start_proxy, serve):
+    servers = serve(), serve()
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{servers[0].url}'] }} }}")
+    proxy.write(f"services: {{ web: {{ upstreams: ['{servers[1].url}'] }} }}\n"
+                "plugins: [{ name: asleep, command: [sleep, '1000'] }]")
+    reload = Waiting(proxy, {"command": "reload"})
+    status = proxy.status()
+    # Plug-ins that listen are those that say how they are.
+    assert status["plugins"] or {edge["generation"] for edge in status["edges"]} == {1}
+    assert reload.answer()["ok"]
+
+
+def test_a_default_that_open_files_limit_needs_no_restart(start_proxy):
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    large = "services: { web: { upstreams: ['http://127.0.0.1:9'], pool: { size: 1000, max_overflow: 1000 } } }"
+    proxy = start_proxy(large, preexec=few_files)
+    proxy.reload(DEMO)
+    proxy.event("config_reloaded")
+    assert proxy.events("restart_needed") == []

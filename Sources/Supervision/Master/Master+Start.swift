@@ -14,6 +14,8 @@ final class Changeover {
     let prepared: [ListenerSockets.Listener]
     let request: ReloadRequest?
     let startedAt = Clock.monotonic
+    /// Plug-ins have been told to listen to what it brings; edges are started when they do.
+    var hasPlugins = false
     /// The new edges have been started.
     var hasEdges = false
     /// The new edges have nothing more to wait for. At the start they accept by then.
@@ -125,7 +127,8 @@ extension Master {
             return abandon(changeover, MasterFailure(.failed, message))
         }
         guard changeover.preparation.hasSettled else { return }
-        if !changeover.hasEdges && !changeover.isStart {
+        if !changeover.hasPlugins && !changeover.isStart {
+            changeover.hasPlugins = true
             // Requests reach new edges only when everything behind them is there.
             return plugins.adopt(changeover.plan) { [unowned self] in startEdges(changeover) }
         }
