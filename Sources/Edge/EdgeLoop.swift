@@ -127,12 +127,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
 
     /// Turns the loop until the edge has nothing left to do.
     mutating func run() {
-        isAccepting = true
-        setListening(true)
         tell(["event": "ready"])
         while turn() {}
         journal.close(now: now)
-        tell(["event": "drained"])
     }
 
     /// One turn: waits once, reads the clock once, deals with every event, goes on with what is

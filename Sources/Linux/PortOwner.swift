@@ -28,6 +28,16 @@ package struct PortOwner: Equatable, Sendable {
         return nil
     }
 
+    /// Whether everyone in its family who is in the way of `address` is one of `sockets`
+    /// (descriptors of ours); false when nobody is.
+    package static func isShared(_ address: SocketAddress, only sockets: [Int32]) -> Bool {
+        let table = address.kind == .ipv6 ? "/proc/net/tcp6" : "/proc/net/tcp"
+        guard let text = try? FileSystem.readText(table) else { return false }
+        let listening = listeningInodes(in: text, inTheWayOf: address)
+        let ours = sockets.compactMap { try? FileSystem.target(ofLink: "/proc/self/fd/\($0)") }
+        return !listening.isEmpty && listening.allSatisfy { ours.contains("socket:[\($0)]") }
+    }
+
     /// The inodes of the sockets that listen where `address` would, from the text of `/proc/net/tcp`
     /// or `tcp6`: on its port, and on the same address, or one of the two on all addresses.
     package static func listeningInodes(

@@ -52,8 +52,8 @@ package final class Master {
     var generation = 0
     /// A change of configuration under way; the start is the first.
     var changeover: Changeover?
-    /// A reload was asked for while another was under way.
-    var reloadAgain: [ReloadRequest] = []
+    /// A reload was asked for while another, or the start, was under way.
+    var reloadAgain: ReloadRequest?
     /// Who waits for the end.
     var stopAnswers: [AdminSocket.Client] = []
     var phase = Phase.starting
@@ -201,9 +201,9 @@ package final class Master {
         while let signal = signalQueue.next() {
             switch signal {
             case SignalNumber.child: site.children.reap()
-            case SignalNumber.hup: reload(ReloadRequest(rollsApps: false, client: nil))
+            case SignalNumber.hup: reload(ReloadRequest())
             case SignalNumber.usr1: reopenLogs()
-            case SignalNumber.usr2: rollApps(nil)
+            case SignalNumber.usr2: rollApps()
             case SignalNumber.term, SignalNumber.int, SignalNumber.quit: stop()
             default: break
             }
