@@ -121,6 +121,27 @@ def test_connections_of_one_address_are_limited(start_proxy, serve):
         client.close()
 
 
+def test_connections_of_one_address_are_limited_over_all_edges(start_proxy, serve):
+    proxy = start(start_proxy, serve().url, "edges: 3\nlimits: { connections_per_address: 5 }")
+    opened, refused = [], 0
+    # The kernel spreads connections over the edges: fifteen would find room if each counted alone.
+    for _ in range(40):
+        client = proxy.client()
+        try:
+            assert client.exchange(request()).text == "ok"
+            opened.append(client)
+        except (Closed, OSError):
+            refused += 1
+            client.close()
+    assert (len(opened), refused) == (5, 35)
+    # What a killed edge had comes back.
+    victim = next(edge for edge in proxy.edges() if edge["connections"])
+    proxy.kill(victim["pid"])
+    until(lambda: answered(proxy), "room for one more")
+    for client in opened:
+        client.close()
+
+
 def test_connections_in_all_are_limited(start_proxy, serve):
     proxy = start(start_proxy, serve().url, "edges: 1\nlimits: { connections: 3 }")
     clients = [proxy.client() for _ in range(3)]
