@@ -83,6 +83,8 @@ struct Exchange {
     var body: Int32 = -1
     /// The slot of the file with the part of the answer the client has not taken, or -1.
     var spool: Int32 = -1
+    /// The end of the answer's framing, where its file took no more: it goes behind the file.
+    var answerEnd = BlockChain()
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     /// The request's number in the queue, or -1.
