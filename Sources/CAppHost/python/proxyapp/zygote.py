@@ -186,6 +186,7 @@ def main():
     try:
         order, _ = control.receive()
         worker.name_process("zygote " + order["service"])
+        failure.prepare()
         control.interrupt_on_arrival(control.exit_if_ended)
         application = _import(control, order)
         if application is None:
