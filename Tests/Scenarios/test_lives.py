@@ -1,0 +1,64 @@
+"""Lives of processes: who is started again and how soon, who is told to end, and what is said of it."""
+
+import os
+import resource
+import signal
+import sys
+
+import pytest
+
+from harness import Load, processes, request
+from harness.wire import until
+
+DEMO = "services: { demo: { demo: true, workers: 2 } }"
+
+
+def slow(proxy, seconds, client):
+    """Sends a request that takes a worker's time, and gives the worker."""
+    client.send(request(f"/sleep?seconds={seconds}"))
+    return until(lambda: next((each for each in proxy.endpoints("demo") if each["in_flight"]), None), "a busy worker")
+
+
+# Workers that requests end
+
+def test_requests_wait_while_every_worker_is_ended_by_requests(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1, retry: { attempts: 0 } } }")
+    for _ in range(8):
+        assert proxy.get("/exit?code=3").status == 502
+        assert proxy.get("/worker").status == 200
+    loop = proxy.events("worker_crash_loop")
+    assert [(line["level"], line["service"], line["worker"], line["ended"]) for line in loop] == [
+        ("error", "demo", 1, 3), ("error", "demo", 1, 6)]
+    assert "next_start_seconds" in loop[0] and loop[0]["error"] == "worker demo/1: exit 3"
+
+
+def test_slow_requests_do_not_take_a_service_away(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1, timeout: { request: 200ms } } }")
+    for _ in range(5):
+        assert proxy.get("/sleep?seconds=60").status == 504
+        assert proxy.get("/worker").status == 200
+    assert proxy.endpoints("demo")[0]["restarts"] == 5
+
+
+def test_a_poisoned_url_costs_others_nothing(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 4 } }")
+    load = Load(proxy, clients=2, keep=False)
+    for _ in range(24):
+        proxy.get("/exit?code=3")
+        load.more(2)
+    load.stop()
+    # Whoever meets two workers that have just died is told so; nobody is told that there are none.
+    assert [each for each in load.lost if "destination_unavailable" in str(each)] == []
+    assert load.answered > 50
+
+
+def test_workers_that_cannot_start_are_tried_ever_later_and_it_is_said(start_proxy):
+    proxy = start_proxy("""
+        services: { bad: { command: [/bin/sh, -c, "exit 7", "{socket}"], workers: 1 } }
+    """, ready=False)
+    first = proxy.event("worker_crash_loop", ended=3)
+    second = proxy.event("worker_crash_loop", ended=6)
+    assert (first["next_start_seconds"], second["next_start_seconds"]) == (0.2, 1.6)
+    assert first["ready_workers"] == 0 and first["error"] == "worker bad/1: exit 7"
+    proxy.ready()
+    assert proxy.get("/").error in ("destination_unavailable", "connection_limit_reached")
