@@ -62,3 +62,45 @@ def test_workers_that_cannot_start_are_tried_ever_later_and_it_is_said(start_pro
     assert first["ready_workers"] == 0 and first["error"] == "worker bad/1: exit 7"
     proxy.ready()
     assert proxy.get("/").error in ("destination_unavailable", "connection_limit_reached")
+
+
+# Descriptors of the master
+
+@pytest.mark.parametrize("kind", ["command", "demo"])
+def test_no_life_of_a_worker_leaves_descriptors_with_the_master(start_proxy, folder, kind):
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    kinds = {"demo": "demo: true", "command": f"command: [/usr/bin/python3, {program}, '{{socket}}']"}
+    proxy = start_proxy(f"services: {{ demo: {{ {kinds[kind]}, workers: 1 }} }}")
+
+    def settled():
+        worker = proxy.endpoints("demo")[0]
+        return worker["pid"] if worker["state"] == "ready" else None
+
+    def replaced():
+        old = until(settled, "a ready worker")
+        proxy.kill(old)
+        until(lambda: settled() not in (None, old), "its successor")
+        return proxy
+    before = len(processes.descriptors(replaced().pid))
+    for _ in range(5):
+        replaced()
+    # The command that asks for the status has a connection, or has just closed it.
+    until(lambda: len(processes.descriptors(proxy.pid)) <= before, f"{before} descriptors as before")
+
+
+PROGRAM = '''
+import socketserver, sys
+from http.server import BaseHTTPRequestHandler
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def address_string(self):
+        return "-"
+    def log_message(self, *_):
+        pass
+socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
+'''

@@ -97,8 +97,9 @@ final class CommandServer: AppServer {
         let process = ProcessHold(try role.start())
         worker.process = process
         let pool = pool
+        let source = "\(pool.name)/\(worker.key.slot)"
         worker.output = try OutputReader(output.ours, on: pool.site.loop) { [unowned pool] text in
-            pool.site.log.output(of: "\(pool.name)/\(worker.key.slot)", text)
+            pool.site.log.output(of: source, text)
         }
         var program: ProcessHold?
         var programEnd: ProcessEnd?
