@@ -104,3 +104,18 @@ class Handler(BaseHTTPRequestHandler):
         pass
 socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
 '''
+
+
+# Guards
+
+def test_a_stuck_guard_does_not_hold_the_end_up(start_proxy, folder):
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    proxy = start_proxy(f"""
+        services: {{ demo: {{ command: [/usr/bin/python3, {program}, "{{socket}}"], workers: 1, timeout: {{ drain: 200ms }} }} }}
+    """)
+    below = processes.descendants(proxy.pid)
+    guard = next(each for each in below if "--role guard" in each.arguments)
+    os.kill(guard.pid, signal.SIGSTOP)
+    assert proxy.stop() == 0
+    until(lambda: not any(processes.is_alive(process.pid) for process in below), "the end of the program", seconds=5)

@@ -13,7 +13,11 @@ final class CommandServer: AppServer {
     private enum Way { case socket, port, inherited }
     private let way: Way
     private var probes: [WorkerKey: Probe] = [:]
+    /// When guards are killed that have not ended their programs until then.
+    private var guardEnds: [WorkerKey: UInt64] = [:]
 
+    /// How long a guard has to end its program and itself, in nanoseconds. It needs a turn.
+    private static let guardLimit: UInt64 = 1_000_000_000
     /// Between two looks at a program that is starting, in nanoseconds.
     private static let probeInterval: UInt64 = 50_000_000
 
@@ -31,7 +35,7 @@ final class CommandServer: AppServer {
             ? .socket : words.contains { $0.contains("{port}") } ? .port : .inherited
     }
 
-    var deadline: UInt64? { probes.values.map(\.dueAt).min() }
+    var deadline: UInt64? { (probes.values.map(\.dueAt) + guardEnds.values).min() }
 
     func prepare() { pool.prepared(nil) }
     func renew() { pool.prepared(nil) }
@@ -128,8 +132,9 @@ final class CommandServer: AppServer {
         pool.site.children.register(process.pid) { [unowned pool, weak self] end in
             worker.channel?.drainPackets()
             // A guard that was killed could not end its program.
-            program?.sendToGroup(SignalNumber.kill)
+            if programEnd == nil { program?.sendToGroup(SignalNumber.kill) }
             self?.probes[worker.key] = nil
+            self?.guardEnds[worker.key] = nil
             pool.exited(worker, programEnd ?? end)
         }
         probes[worker.key] = Probe(dueAt: Clock.monotonic + Self.probeInterval)
@@ -140,16 +145,22 @@ final class CommandServer: AppServer {
     }
 
     func kill(_ worker: Worker) {
-        // The guard ends the whole group, then itself; one that does not hear is ended with its
-        // program.
-        if worker.channel?.send(["command": "kill"]) != true {
+        // The guard ends the whole group, then itself; one that does not hear, or hears and does
+        // nothing, is ended with its program.
+        guard worker.channel?.send(["command": "kill"]) == true else {
             worker.process?.send(SignalNumber.kill)
+            return
         }
+        guardEnds[worker.key] = Clock.monotonic + Self.guardLimit
     }
 
     // MARK: readiness
 
     func tick(now: UInt64) {
+        for (key, due) in guardEnds where due <= now {
+            guardEnds[key] = nil
+            pool.workers[key]?.process?.send(SignalNumber.kill)
+        }
         for (key, probe) in probes where probe.dueAt <= now {
             guard let worker = pool.workers[key] else {
                 probes[key] = nil
