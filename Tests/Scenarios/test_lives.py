@@ -106,6 +106,74 @@ socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
 '''
 
 
+# The end of edges
+
+def requested(proxy, serve_held):
+    client = proxy.client()
+    client.send(request("/held"))
+    until(lambda: serve_held.requests, "the request")
+    return client
+
+
+def test_what_a_drain_cuts_is_in_the_access_log(start_proxy, serve):
+    server = serve(lambda stream, server: (server.note(stream.read_request()), server.stopping.wait(60)))
+    proxy = start_proxy(f"timeout: {{ drain: 200ms }}\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    with requested(proxy, server):
+        assert proxy.stop() == 0
+    line, = proxy.access_lines()
+    assert line["target"] == "/held" and line["status"] == 0
+    assert proxy.events("edge_exited") == []
+
+
+def test_what_a_second_term_cuts_is_in_the_access_log(start_proxy, serve):
+    server = serve(lambda stream, server: (server.note(stream.read_request()), server.stopping.wait(60)))
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    with requested(proxy, server):
+        proxy.signal(signal.SIGTERM)
+        proxy.event("stopping")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.finished() == 0
+    line, = proxy.access_lines()
+    assert line["target"] == "/held" and line["status"] == 0
+
+
+def test_an_edge_that_hears_nothing_is_killed_at_the_end(start_proxy):
+    proxy = start_proxy("timeout: { drain: 200ms }\n" + DEMO)
+    os.kill(proxy.edges()[0]["pid"], signal.SIGSTOP)
+    assert proxy.stop() == 0
+
+
+def test_edges_are_named_and_end_with_the_master_even_when_stopped(start_proxy):
+    proxy = start_proxy(DEMO)
+    below = processes.descendants(proxy.pid)
+    edges = {edge["edge"]: edge["pid"] for edge in proxy.edges()}
+    for number, pid in edges.items():
+        with open(f"/proc/{pid}/comm") as file:
+            assert file.read() == f"proxy: edge {number}\n"
+    os.kill(edges[0], signal.SIGSTOP)
+    proxy.kill(proxy.pid)
+    proxy.wait()
+    until(lambda: not any(processes.is_alive(process.pid) for process in below), "the end of its children", seconds=5)
+    for path in proxy.folder.rglob("*.sock"):
+        path.unlink()
+
+
+def test_what_an_edge_said_last_is_heard(start_proxy):
+    proxy = start_proxy("edges: 1\nservices: { demo: { demo: true, workers: 2, timeout: { request: 1s } } }")
+    with proxy.client() as client:
+        stuck = slow(proxy, 60, client)["pid"]
+        other = next(each["pid"] for each in proxy.endpoints("demo") if each["pid"] != stuck)
+        edge = proxy.edges()[0]["pid"]
+        # The master learns of three things at once: a worker's end, the edge's wish, the edge's end.
+        os.kill(proxy.pid, signal.SIGSTOP)
+        proxy.kill(other)
+        assert client.response().status == 504
+        proxy.kill(edge)
+        os.kill(proxy.pid, signal.SIGCONT)
+    until(lambda: not processes.is_alive(stuck), "the end of the worker that was stuck")
+    assert proxy.get("/worker").status == 200
+
+
 # Guards
 
 def test_a_stuck_guard_does_not_hold_the_end_up(start_proxy, folder):

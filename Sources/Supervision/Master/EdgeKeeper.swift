@@ -105,11 +105,13 @@ final class EdgeKeeper {
         perform(fleet.takeOver(by: generation, deadline: Clock.monotonic + limit))
     }
 
-    func withdraw(generation: Int) { perform(fleet.withdraw(generation: generation)) }
+    func withdraw(generation: Int) {
+        perform(fleet.withdraw(generation: generation, now: Clock.monotonic))
+    }
 
     func stop(limit: UInt64) { perform(fleet.stop(deadline: Clock.monotonic + limit)) }
 
-    func stopNow() { perform(fleet.stopNow()) }
+    func stopNow() { perform(fleet.stopNow(now: Clock.monotonic)) }
 
     func tick(now: UInt64) {
         perform(fleet.tick(now: now))
@@ -146,6 +148,7 @@ final class EdgeKeeper {
             case .launch(let generation, let index, let slot): launch(generation, index, slot)
             case .drain(let slot): tell(slot, "drain")
             case .stop(let slot): tell(slot, "stop")
+            case .stopNow(let slot): tell(slot, "stop_now")
             case .kill(let slot): edges[slot]?.process.send(SignalNumber.kill)
             case .recover: break  // done when its end is seen, before the fleet is told
             case .accepting(let generation): accepting(generation)
@@ -273,6 +276,8 @@ final class EdgeKeeper {
     }
 
     private func exited(_ edge: Edge, _ index: Int, _ end: ProcessEnd?) {
+        // What it said last may still be there: that a worker has to go.
+        edge.channel?.drainPackets()
         edge.output?.read()
         let slot = edge.identity.slot
         edges[slot] = nil

@@ -59,6 +59,8 @@ package final class Master {
     var failure: MasterFailure?
     /// How far a stop is: 0 edges, 1 everything else, 2 done.
     var stopStep = 0
+    /// A second signal asked for the end.
+    var isStoppingNow = false
     private var housekeepingAt: UInt64 = 0
     private var isOver = false
 
