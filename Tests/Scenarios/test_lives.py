@@ -187,3 +187,19 @@ def test_a_stuck_guard_does_not_hold_the_end_up(start_proxy, folder):
     os.kill(guard.pid, signal.SIGSTOP)
     assert proxy.stop() == 0
     until(lambda: not any(processes.is_alive(process.pid) for process in below), "the end of the program", seconds=5)
+
+
+# What a reload changes
+
+def test_a_reload_changes_the_size_of_an_upstreams_pool(start_proxy, serve):
+    server = serve()
+
+    def config(size, edges):
+        return f"edges: {edges}\nservices: {{ web: {{ upstreams: ['{server.url}'], pool: {{ size: {size}, max_overflow: 0 }} }} }}"
+    proxy = start_proxy(config(2, 1))
+    capacities = []
+    for size, edges in [(2, 1), (20, 1), (20, 2)]:
+        proxy.reload(config(size, edges))
+        assert proxy.get("/").text == "ok"
+        capacities.append([each["capacity"] for each in proxy.endpoints("web") if each["state"] == "ready"])
+    assert capacities == [[2], [20], [40]]
