@@ -106,6 +106,77 @@ socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
 '''
 
 
+# Signals that are the master's
+
+STEERING = [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
+
+
+@pytest.mark.parametrize("number", STEERING)
+def test_a_signal_to_every_child_loses_no_request(start_proxy, number):
+    proxy = start_proxy("""
+        services: { demo: { demo: true, workers: 2, retry: { attempts: 3, budget: 1.0 } } }
+        plugins: [{ name: tap, command: [/bin/cat] }]
+    """)
+    load = Load(proxy, clients=3)
+    load.more()
+    edges = [edge["pid"] for edge in proxy.edges()]
+    ours = [each.pid for each in processes.descendants(proxy.pid) if "--role" in each.arguments]
+    assert len(ours) >= 5
+    for pid in ours:
+        os.kill(pid, number)
+    load.more().end()
+    assert [edge["pid"] for edge in proxy.edges()] == edges
+    assert proxy.events("plugin_host_exited") == [] and proxy.events("edge_exited") == []
+
+
+def test_term_to_every_process_at_once_is_a_drain(start_proxy, folder):
+    # systemd's KillMode=control-group.
+    (folder / "waiting.py").write_text(WAITING.format(folder=folder))
+    user = "user: root\n" if not os.getuid() else ""
+    proxy = start_proxy(user + f"""
+services:
+  web: {{ app: 'waiting:app', dir: {folder}, python: {sys.prefix}, workers: 1 }}
+""")
+    clients = [proxy.client() for _ in range(4)]
+    for client in clients:
+        client.send(request("/"))
+    until(lambda: (folder / "begun").exists(), "a request at work")
+    until(lambda: proxy.status()["services"]["web"]["queue"]["waiting"] == 3, "three that wait")
+    for each in [proxy.pid] + [each.pid for each in processes.descendants(proxy.pid)]:
+        os.kill(each, signal.SIGTERM)
+    proxy.event("stopping")
+    (folder / "go").touch()
+    assert [client.response().text for client in clients] == ["done"] * 4
+    for client in clients:
+        client.close()
+    assert proxy.finished() == 0
+
+
+WAITING = '''
+import os, time
+def app(environ, start_response):
+    open("{folder}/begun", "w").close()
+    while not os.path.exists("{folder}/go"):
+        time.sleep(0.01)
+    start_response("200 OK", [])
+    return [b"done"]
+'''
+
+
+def test_a_limit_on_file_sizes_costs_log_lines_and_no_process(start_proxy, folder):
+    # Beyond what shared memory needs, which the limit is about as well.
+    size = 1 << 30
+    log = folder / "errors.json"
+    with open(log, "w") as file:
+        file.truncate(size - 2000)
+    proxy = start_proxy(DEMO + f"\nlogs: {{ error: {{ path: {log}, level: debug }} }}", preexec=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (size, size)))
+    for generation in range(2, 22):
+        assert proxy.reload()["generation"] == generation
+    assert log.stat().st_size > size - 1000
+    assert proxy.get("/worker").status == 200
+
+
 # The end of edges
 
 def requested(proxy, serve_held):

@@ -104,4 +104,5 @@ enum SignalNumber {
     static let pipe: Int32 = 13
     static let term: Int32 = 15
     static let child: Int32 = 17
+    static let fileSize: Int32 = 25
 }

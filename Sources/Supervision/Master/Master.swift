@@ -103,7 +103,9 @@ package final class Master {
                 SignalNumber.hup, SignalNumber.int, SignalNumber.quit, SignalNumber.term,
                 SignalNumber.usr1, SignalNumber.usr2, SignalNumber.child,
             ])
-            SignalQueue.ignore(SignalNumber.pipe)
+            // A log's pipe without a reader, or a limit on file sizes, is an error of that write
+            // alone.
+            for signal in [SignalNumber.pipe, SignalNumber.fileSize] { SignalQueue.ignore(signal) }
             try ProcessTraits.becomeSubreaper()
             _ = try ResourceLimit.raise(.openFiles, to: Self.openFilesWanted)
             loop = try Loop()
