@@ -22,9 +22,11 @@ def slow(proxy, seconds, client):
 # Workers that requests end
 
 def test_requests_wait_while_every_worker_is_ended_by_requests(start_proxy):
-    proxy = start_proxy("services: { demo: { demo: true, workers: 1, retry: { attempts: 0 } } }")
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1 } }")
     for _ in range(8):
-        assert proxy.get("/exit?code=3").status == 502
+        with proxy.client() as client:
+            # Never sent twice.
+            assert client.exchange(request("/exit?code=3", "POST", body=b"x")).status == 502
         assert proxy.get("/worker").status == 200
     loop = proxy.events("worker_crash_loop")
     assert [(line["level"], line["service"], line["worker"], line["ended"]) for line in loop] == [
