@@ -196,7 +196,8 @@ final class Pool {
     /// Requests that a worker was given.
     private func requests(_ worker: Worker) -> UInt64 {
         guard let reference = endpoints[worker.key] else { return 0 }
-        return site.memory.table.requests(Int(reference.index)) - worker.requestsBefore
+        let all = site.memory.table.requests(Int(reference.index))
+        return all - min(all, worker.requestsBefore)
     }
 
     private func report(
