@@ -67,10 +67,10 @@ package struct ChildProcess: ~Copyable {
         clinux_pidfd_signal(descriptor.number, signal) == 0
     }
 
-    /// Sends a signal to the whole process group that this process leads; false when nobody is in
-    /// it.
+    /// Sends a signal to the whole process group that this process leads; false when the process
+    /// has ended and was reaped: the group's number may then be somebody else's.
     @discardableResult
-    package func sendToGroup(_ signal: Int32) -> Bool { kill(-pid, signal) == 0 }
+    package func sendToGroup(_ signal: Int32) -> Bool { send(0) && kill(-pid, signal) == 0 }
 
     /// Reaps the process if it has ended; nil while it runs.
     package func reap() -> ProcessEnd? {

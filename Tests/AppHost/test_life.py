@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import APPS
+from conftest import APPS, PYTHONS
 from master import SECONDS_MAX, Gone, Zygote, head
 
 
@@ -510,10 +510,7 @@ def app(environ, start_response):
     assert eval(zygote.fork().get().text) == (str(folder), str(folder), 1, 2, 3)
 
 
-@pytest.mark.parametrize("python", sorted(
-    path for path in [os.path.expanduser("~/.pyenv/versions/%s/bin/python" % each)
-                      for each in ("3.9.18", "3.10.13", "3.12.1", "3.13.0")]
-    if os.path.exists(path)) or [sys.executable])
+@pytest.mark.parametrize("python", PYTHONS)
 def test_each_python_that_is_here(python):
     zygote = Zygote("pages:app", APPS, threads=2, python=python)
     zygote.imported()

@@ -95,7 +95,7 @@ private let second: UInt64 = 1_000_000_000
                 .accept(slot: 2), .drain(slot: 0), .drain(slot: 1),
             ])
         #expect(fleet.exited(slot: 0, now: 4) == [.recover(slot: 0)])
-        #expect(fleet.tick(now: 100) == [.kill(slot: 1)])
+        #expect(fleet.tick(now: 100) == [.stopNow(slot: 1)])
         #expect(fleet.tick(now: 101) == [])
         #expect(fleet.exited(slot: 1, now: 101) == [.recover(slot: 1), .ended(generation: 1)])
         #expect(fleet.livingGenerations == [2])
@@ -132,7 +132,8 @@ private let second: UInt64 = 1_000_000_000
         #expect(fleet.livingGenerations == [1, 2, 3, 4])
         #expect(
             fleet.begin(generation: 5, count: 1, now: 1) == [
-                .tooMany(generation: 1), .kill(slot: 0), .launch(generation: 5, index: 0, slot: 4),
+                .tooMany(generation: 1), .stopNow(slot: 0),
+                .launch(generation: 5, index: 0, slot: 4),
             ])
         #expect(fleet.exited(slot: 0, now: 2) == [.recover(slot: 0), .ended(generation: 1)])
     }
@@ -143,7 +144,7 @@ private let second: UInt64 = 1_000_000_000
         for slot in 0...1 { _ = fleet.ready(slot: slot, now: 0) }
         #expect(fleet.begin(generation: 2, count: 1, now: 1) == [])
         #expect(fleet.deadline == nil)
-        _ = fleet.withdraw(generation: 1)
+        _ = fleet.withdraw(generation: 1, now: 1)
         let actions = fleet.exited(slot: 1, now: 2)
         #expect(actions == [.recover(slot: 1), .launch(generation: 2, index: 0, slot: 1)])
     }
@@ -152,12 +153,33 @@ private let second: UInt64 = 1_000_000_000
         var fleet = serving()
         #expect(fleet.stop(now: 2, deadline: 50) == [.stop(slot: 0), .stop(slot: 1)])
         #expect(fleet.exited(slot: 0, now: 10) == [.recover(slot: 0)])
-        #expect(fleet.tick(now: 50) == [.kill(slot: 1)])
+        #expect(fleet.tick(now: 50) == [.stopNow(slot: 1)])
         #expect(
             fleet.exited(slot: 1, now: 51) == [
                 .recover(slot: 1), .ended(generation: 1), .settled,
             ])
         #expect(fleet.isEmpty)
+    }
+
+    @Test func `an edge is told to end before it is killed, and has time for its log`() {
+        var fleet = serving()
+        _ = fleet.stop(now: 0, deadline: 50)
+        #expect(fleet.stopped(slot: 0) == [])
+        #expect(fleet.stopped(slot: 1) == [.settled])
+        #expect(fleet.tick(now: 50) == [.stopNow(slot: 0), .stopNow(slot: 1)])
+        #expect(fleet.deadline == 50 + EdgeFleet.endLimit)
+        #expect(fleet.tick(now: 49 + EdgeFleet.endLimit) == [])
+        #expect(
+            fleet.tick(now: 50 + EdgeFleet.endLimit) == [.kill(slot: 0), .kill(slot: 1)])
+        #expect(fleet.deadline == nil)
+    }
+
+    @Test func `a second stop tells edges to end, and kills those that do not`() {
+        var fleet = serving()
+        _ = fleet.exited(slot: 1, now: 10 * second)
+        _ = fleet.stop(now: 10 * second, deadline: 60 * second)
+        #expect(fleet.stopNow(now: 11 * second) == [.stopNow(slot: 0), .stopNow(slot: 1)])
+        #expect(fleet.tick(now: 12 * second) == [.kill(slot: 0), .kill(slot: 1)])
     }
 
     @Test(arguments: 1...60)
@@ -182,7 +204,7 @@ private let second: UInt64 = 1_000_000_000
                     #expect(!dirty.contains(slot), "slot \(slot) was not recovered")
                     alive[slot] = generation
                 case .recover(let slot): dirty.remove(slot)
-                case .kill(let slot), .drain(let slot), .stop(let slot):
+                case .kill(let slot), .drain(let slot), .stop(let slot), .stopNow(let slot):
                     #expect(alive[slot] != nil)
                     doomed.insert(slot)
                 case .accept(let slot): told.insert(slot)

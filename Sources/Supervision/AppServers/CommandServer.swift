@@ -15,7 +15,11 @@ final class CommandServer: AppServer {
     /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
     private let folder: String
     private var probes: [WorkerKey: Probe] = [:]
+    /// When guards are killed that have not ended their programs until then.
+    private var guardEnds: [WorkerKey: UInt64] = [:]
 
+    /// How long a guard has to end its program and itself, in nanoseconds. It needs a turn.
+    private static let guardLimit: UInt64 = 1_000_000_000
     /// Between two looks at a program that is starting, in nanoseconds.
     private static let probeInterval: UInt64 = 50_000_000
 
@@ -34,7 +38,7 @@ final class CommandServer: AppServer {
             ? .socket : words.contains { $0.contains("{port}") } ? .port : .inherited
     }
 
-    var deadline: UInt64? { probes.values.map(\.dueAt).min() }
+    var deadline: UInt64? { (probes.values.map(\.dueAt) + guardEnds.values).min() }
 
     func prepare() { pool.prepared(nil) }
     func renew() { pool.prepared(nil) }
@@ -95,8 +99,9 @@ final class CommandServer: AppServer {
         let process = ProcessHold(try role.start())
         worker.process = process
         let pool = pool
+        let source = "\(pool.name)/\(worker.key.slot)"
         worker.output = try OutputReader(output.ours, on: pool.site.loop) { [unowned pool] text in
-            pool.site.log.output(of: "\(pool.name)/\(worker.key.slot)", text)
+            pool.site.log.output(of: source, text)
         }
         var program: ProcessHold?
         var programEnd: ProcessEnd?
@@ -129,8 +134,9 @@ final class CommandServer: AppServer {
         pool.site.children.register(process.pid) { [unowned pool, weak self] end in
             worker.channel?.drainPackets()
             // A guard that was killed could not end its program.
-            program?.sendToGroup(SignalNumber.kill)
+            if programEnd == nil { program?.sendToGroup(SignalNumber.kill) }
             self?.probes[worker.key] = nil
+            self?.guardEnds[worker.key] = nil
             pool.exited(worker, programEnd ?? end)
         }
         probes[worker.key] = Probe(dueAt: Clock.monotonic + Self.probeInterval)
@@ -141,16 +147,22 @@ final class CommandServer: AppServer {
     }
 
     func kill(_ worker: Worker) {
-        // The guard ends the whole group, then itself; one that does not hear is ended with its
-        // program.
-        if worker.channel?.send(["command": "kill"]) != true {
+        // The guard ends the whole group, then itself; one that does not hear, or hears and does
+        // nothing, is ended with its program.
+        guard worker.channel?.send(["command": "kill"]) == true else {
             worker.process?.send(SignalNumber.kill)
+            return
         }
+        guardEnds[worker.key] = Clock.monotonic + Self.guardLimit
     }
 
     // MARK: readiness
 
     func tick(now: UInt64) {
+        for (key, due) in guardEnds where due <= now {
+            guardEnds[key] = nil
+            pool.workers[key]?.process?.send(SignalNumber.kill)
+        }
         for (key, probe) in probes where probe.dueAt <= now {
             guard let worker = pool.workers[key] else {
                 probes[key] = nil

@@ -10,6 +10,8 @@ package struct EdgeFleet: Sendable {
     /// How long an edge may take until it accepts, in nanoseconds. It needs milliseconds; a loaded
     /// machine seconds.
     package static let startLimit: UInt64 = 30_000_000_000
+    /// How long an edge may take to close what it has and to write its log, in nanoseconds.
+    package static let endLimit: UInt64 = 1_000_000_000
     /// How often an edge of a new generation may end before it is prepared, until the generation is
     /// given up.
     private static let startFailuresMax = 3
@@ -28,8 +30,10 @@ package struct EdgeFleet: Sendable {
         package var slot: Int
         package var phase = Phase.starting
         package var startedAt: UInt64
-        /// When it is killed unless its phase has changed.
+        /// When it is told to end at once, and then killed, unless its phase has changed.
         package var deadline: UInt64?
+        /// It was told to end at once.
+        fileprivate var isEnding = false
         /// Times an edge of this generation and index was started again.
         package var restarts: Int
         /// It was told to accept, or to accept no more, and has not said yet that it does so.
@@ -43,6 +47,8 @@ package struct EdgeFleet: Sendable {
         case drain(slot: Int)
         /// Finish what is in hand, then end.
         case stop(slot: Int)
+        /// Cut what is in hand, say so in the log, and end.
+        case stopNow(slot: Int)
         case kill(slot: Int)
         /// What a dead edge left in shared memory is put right.
         case recover(slot: Int)
@@ -98,7 +104,7 @@ package struct EdgeFleet: Sendable {
         var actions: [Action] = []
         if generations.count >= Self.generationsMax, let oldest = generations.first {
             actions.append(.tooMany(generation: oldest.number))
-            actions += end(oldest.number)
+            actions += end(oldest.number, now: now)
         }
         generations.append(
             Generation(
@@ -163,7 +169,9 @@ package struct EdgeFleet: Sendable {
     }
 
     /// Takes a generation back that is not wanted any more; those before it go on.
-    package mutating func withdraw(generation: Int) -> [Action] { end(generation) + forgetEnded() }
+    package mutating func withdraw(generation: Int, now: UInt64) -> [Action] {
+        end(generation, now: now) + forgetEnded()
+    }
 
     /// All edges finish what they have, at latest at `deadline`; nothing is started any more.
     package mutating func stop(now: UInt64, deadline: UInt64) -> [Action] {
@@ -184,10 +192,10 @@ package struct EdgeFleet: Sendable {
     }
 
     /// All edges end now.
-    package mutating func stopNow() -> [Action] {
+    package mutating func stopNow(now: UInt64) -> [Action] {
         isStopping = true
         for position in generations.indices { generations[position].isLeaving = true }
-        return edges.keys.sorted().map { .kill(slot: $0) } + forgetEnded()
+        return edges.keys.sorted().flatMap { endNow($0, now: now) } + forgetEnded()
     }
 
     /// An edge's process has ended, for whatever reason.
@@ -202,7 +210,7 @@ package struct EdgeFleet: Sendable {
             let failures = generations[position].policies[edge.index].failures
             if !generations[position].isServing, failures >= Self.startFailuresMax {
                 actions.append(.failed(generation: edge.generation))
-                actions += end(edge.generation)
+                actions += end(edge.generation, now: now)
             } else {
                 generations[position].restarts[edge.index] += 1
                 generations[position].launchAt[edge.index] = now + wait
@@ -221,8 +229,7 @@ package struct EdgeFleet: Sendable {
         var actions: [Action] = []
         for slot in edges.keys.sorted() {
             guard let deadline = edges[slot]?.deadline, deadline <= now else { continue }
-            edges[slot]?.deadline = nil
-            actions.append(.kill(slot: slot))
+            actions += endNow(slot, now: now)
         }
         if let due = settleAt, due <= now {
             settleAt = nil
@@ -298,12 +305,24 @@ package struct EdgeFleet: Sendable {
     }
 
     /// Ends a generation at once.
-    private mutating func end(_ number: Int) -> [Action] {
+    private mutating func end(_ number: Int, now: UInt64) -> [Action] {
         guard let position = generations.firstIndex(where: { $0.number == number }) else {
             return []
         }
         generations[position].isLeaving = true
-        return slots(of: number).map { .kill(slot: $0) }
+        return slots(of: number).flatMap { endNow($0, now: now) }
+    }
+
+    /// Ends an edge at once, but gives it the time to say what became of its requests. One that has
+    /// not begun has none, and one that was told already is stuck.
+    private mutating func endNow(_ slot: Int, now: UInt64) -> [Action] {
+        guard var edge = edges[slot] else { return [] }
+        let isLost = edge.isEnding || edge.phase == .starting || edge.phase == .prepared
+        edge.deadline = isLost ? nil : now + Self.endLimit
+        edge.isEnding = true
+        if !isLost { edge.phase = .stopping }
+        edges[slot] = edge
+        return [isLost ? .kill(slot: slot) : .stopNow(slot: slot)]
     }
 
     private mutating func forgetEnded() -> [Action] {

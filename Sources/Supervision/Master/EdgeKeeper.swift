@@ -108,14 +108,16 @@ final class EdgeKeeper {
         perform(fleet.takeOver(by: generation, now: now, deadline: now + limit))
     }
 
-    func withdraw(generation: Int) { perform(fleet.withdraw(generation: generation)) }
+    func withdraw(generation: Int) {
+        perform(fleet.withdraw(generation: generation, now: Clock.monotonic))
+    }
 
     func stop(limit: UInt64) {
         let now = Clock.monotonic
         perform(fleet.stop(now: now, deadline: now + limit))
     }
 
-    func stopNow() { perform(fleet.stopNow()) }
+    func stopNow() { perform(fleet.stopNow(now: Clock.monotonic)) }
 
     func tick(now: UInt64) {
         perform(fleet.tick(now: now))
@@ -153,6 +155,7 @@ final class EdgeKeeper {
             case .accept(let slot): tell(slot, "accept")
             case .drain(let slot): tell(slot, "drain")
             case .stop(let slot): tell(slot, "stop")
+            case .stopNow(let slot): tell(slot, "stop_now")
             case .kill(let slot): edges[slot]?.process.send(SignalNumber.kill)
             case .recover: break  // done when its end is seen, before the fleet is told
             case .prepared(let generation): prepared(generation)
@@ -283,6 +286,8 @@ final class EdgeKeeper {
     }
 
     private func exited(_ edge: Edge, _ index: Int, _ end: ProcessEnd?) {
+        // What it said last may still be there: that a worker has to go.
+        edge.channel?.drainPackets()
         edge.output?.read()
         let slot = edge.identity.slot
         edges[slot] = nil

@@ -61,6 +61,8 @@ package final class Master {
     var failure: MasterFailure?
     /// How far a stop is: 0 edges, 1 everything else, 2 done.
     var stopStep = 0
+    /// A second signal asked for the end.
+    var isStoppingNow = false
     private var housekeepingAt: UInt64 = 0
     private var isOver = false
 
@@ -103,7 +105,9 @@ package final class Master {
                 SignalNumber.hup, SignalNumber.int, SignalNumber.quit, SignalNumber.term,
                 SignalNumber.usr1, SignalNumber.usr2, SignalNumber.child,
             ])
-            SignalQueue.ignore(SignalNumber.pipe)
+            // A log's pipe without a reader, or a limit on file sizes, is an error of that write
+            // alone.
+            for signal in [SignalNumber.pipe, SignalNumber.fileSize] { SignalQueue.ignore(signal) }
             try ProcessTraits.becomeSubreaper()
             _ = try ResourceLimit.raise(.openFiles, to: Self.openFilesWanted)
             loop = try Loop()

@@ -14,7 +14,7 @@ final class Pool {
     private var server: (any AppServer)!
     private(set) var workers: [WorkerKey: Worker] = [:]
     private var endpoints: [WorkerKey: EndpointReference] = [:]
-    /// Requests that earlier incarnations of each slot had.
+    /// Requests that incarnations of each slot had that have ended.
     private var requestsBefore: [Int: UInt64] = [:]
     private var queue: [PoolState.Action] = []
     private var isPerforming = false
@@ -206,7 +206,30 @@ final class Pool {
         let cause = state.cause(worker.key)
         report(worker, end, cause)
         giveBack(worker)
-        perform(state.exited(worker.key, now: Clock.monotonic))
+        let served = requests(worker)
+        requestsBefore[worker.key.slot, default: 0] += served
+        perform(state.exited(worker.key, hasServed: served > 0, now: Clock.monotonic))
+    }
+
+    /// Requests that a worker was given.
+    private func requests(_ worker: Worker) -> UInt64 {
+        guard let reference = endpoints[worker.key] else { return 0 }
+        let all = site.memory.table.requests(Int(reference.index))
+        return all - min(all, worker.requestsBefore)
+    }
+
+    private func report(
+        crashLoop key: WorkerKey, _ lives: Int, _ lasting: UInt64, _ wait: UInt64
+    ) {
+        site.log.error("worker_crash_loop") { line in
+            line.add("service", text: name)
+            line.add("worker", key.slot)
+            line.add("ended", lives)
+            line.add("within_seconds", seconds: lasting)
+            line.add("next_start_seconds", seconds: wait)
+            line.add("ready_workers", state.readyCount)
+            line.add("error", text: lastFailure ?? "")
+        }
     }
 
     private func report(_ worker: Worker, _ end: ProcessEnd?, _ cause: PoolState.Cause?) {
@@ -268,6 +291,8 @@ final class Pool {
                 }
             }
             settled(isReady)
+        case .crashLoop(let key, let lives, let lasting, let wait):
+            report(crashLoop: key, lives, lasting, wait)
         case .rolled: endRoll(nil)
         case .rollFailed:
             endRoll(lastFailure ?? "a new worker did not become ready; the old ones stay")
@@ -290,14 +315,15 @@ final class Pool {
                 throw error
             }
             let worker = Worker(
-                key: key, address: address, room: room, startedAt: Clock.monotonic)
+                key: key, address: address, room: room,
+                requestsBefore: requestsBefore[key.slot] ?? 0, startedAt: Clock.monotonic)
             workers[key] = worker
             endpoints[key] = try? site.memory.table.addEndpoint(
                 EndpointPlan(
                     service: service, kind: address.kind, capacity: plan.capacity,
                     number: key.slot, address: address.endpoint,
                     restarts: UInt64(state.restarts(slot: key.slot)),
-                    requestsBefore: requestsBefore[key.slot] ?? 0))
+                    requestsBefore: worker.requestsBefore))
             if endpoints[key] == nil { lastFailure = "limits.endpoints are used up" }
         } catch {
             lastFailure = "worker \(name)/\(key.slot): \(error)"
@@ -321,7 +347,6 @@ final class Pool {
             // Its number may be somebody else's by now.
             if workers[key] == nil { table.setProcess(0, of: reference) }
         case .gone:
-            requestsBefore[key.slot] = table.requests(Int(reference.index))
             table.retire(reference)
             endpoints[key] = nil
         }

@@ -23,7 +23,7 @@ final class ServiceUnit {
     fileprivate var pools: [Pool] { leaving + (pool.map { [$0] } ?? []) }
     fileprivate var backing: ServiceBacking? {
         if let pool { return .pool(pool.plan) }
-        return upstreams.map { .upstreams($0.upstreams) }
+        return upstreams.map { .upstreams($0.upstreams, capacity: $0.capacity) }
     }
 }
 
@@ -96,10 +96,10 @@ final class ServiceKeeper {
                 var fresh = Fresh(unit: unit, options: options)
                 switch backing {
                 case .pool(let plan): fresh.pool = try pool(plan, unit, preparation, mayFail)
-                case .upstreams(let upstreams):
+                case .upstreams(let upstreams, let capacity):
                     let set = UpstreamSet(
-                        upstreams, pool: options.pool, edges: plan.options.front.edges,
-                        name: unit.name, service: unit.index, site: site, resolver: resolver)
+                        upstreams, capacity: capacity, name: unit.name, service: unit.index,
+                        site: site, resolver: resolver)
                     set.settled = { [weak preparation] in preparation?.done() }
                     fresh.upstreams = set
                 }

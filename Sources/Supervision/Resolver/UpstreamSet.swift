@@ -12,7 +12,7 @@ final class UpstreamSet {
     private let name: String
     let upstreams: [ServiceOptions.Upstream]
     /// Connections to each of them, over all edges.
-    private let capacity: Int
+    let capacity: Int
     private var rows: [Row] = []
     /// Names that have not been answered once.
     private var awaited: Set<String> = []
@@ -28,12 +28,11 @@ final class UpstreamSet {
     }
 
     init(
-        _ upstreams: [ServiceOptions.Upstream], pool: ServiceOptions.Pool, edges: Int,
+        _ upstreams: [ServiceOptions.Upstream], capacity: Int,
         name: String, service: Int, site: MasterSite, resolver: Resolver
     ) {
-        // As in SQLAlchemy, where each process has a pool of its own.
-        capacity = min((pool.size + pool.maxOverflow) * edges, capacityMax)
         self.upstreams = upstreams
+        self.capacity = capacity
         self.name = name
         self.service = service
         self.site = site

@@ -51,9 +51,11 @@ private struct ProgramGuard: ~Copyable {
         while true {
             let count = try poller.wait(milliseconds: -1)
             for index in 0..<count {
-                if poller.event(index).token == Self.programToken, let end = program.reap() {
-                    // What it started and left behind ends with it.
+                if poller.event(index).token == Self.programToken {
+                    // What it started and left behind ends with it; before it is reaped, after
+                    // which its number may be somebody else's.
                     program.sendToGroup(SignalNumber.kill)
+                    guard let end = program.reap() else { continue }
                     tell(["event": "exited", "status": .whole(end.raw)])
                     return 0
                 }

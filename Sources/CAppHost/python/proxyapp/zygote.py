@@ -159,13 +159,16 @@ def _import(control, order):
 def main():
     for each in _IGNORED:
         signal.signal(each, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # As well, where a service manager sends it to each process; programs of the app inherit no
+    # handler. A worker drains at it.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     control = channel.Channel(int(os.environ.pop("PROXY_CONTROL_FD")))
     try:
         order, _ = control.receive()
         worker.name_process("zygote " + order["service"])
+        failure.prepare()
         control.interrupt_on_arrival(control.exit_if_ended)
         application = _import(control, order)
         if application is None:
