@@ -104,8 +104,10 @@ extension EdgeLoop where World: ~Copyable {
         guard endpoint.status.kind.contains(.tls) else { return upstreamOpened(upstream) }
         let service = settings.services[Int(exchanges[exchange].service)]
         upstreams[upstream].phase = .handshaking
-        network.beginTLS(
-            upstreams[upstream].stream, upstream: service.firstTLSUpstream + endpoint.number)
+        guard
+            network.beginTLS(
+                upstreams[upstream].stream, upstream: service.firstTLSUpstream + endpoint.number)
+        else { return loseUpstream(upstream, .proxyInternalError) }
         continueUpstreamHandshake(upstream)
     }
 

@@ -72,8 +72,9 @@ protocol Network: ~Copyable {
     /// Speaks TLS on a stream to an endpoint from here on, under the name the certificate has to
     /// carry.
     ///
-    /// - Parameter upstream: the position among the configured TLS upstreams.
-    mutating func beginTLS(_ stream: Int32, upstream: Int)
+    /// - Parameter upstream: the position among the configured upstreams.
+    /// - Returns: false when the configuration says nothing of TLS there.
+    mutating func beginTLS(_ stream: Int32, upstream: Int) -> Bool
     mutating func handshake(_ stream: Int32) -> HandshakeResult
     /// What the finished handshake agreed on.
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts

@@ -36,17 +36,20 @@ final class SharedMemory {
     /// begins.
     private static let requestsSpare = 64
 
+    /// Rows a service or endpoint may need at once: one for each generation of edges that lives,
+    /// and one for the generation that is being prepared.
+    private static let generations = EdgeFleet.generationsMax + 1
+
     init(_ front: FrontOptions) throws(MasterFailure) {
         do {
+            let services = front.services * Self.generations
             let layout = TableLayout(
-                services: front.services,
-                // Both generations of a pool are there while it is replaced.
-                endpoints: front.endpoints * 2, edgeSlots: Self.edgeSlots,
+                services: services, endpoints: front.endpoints * Self.generations, edgeSlots: Self.edgeSlots,
                 requestsPerEdge: min(1 << 20, front.connectionsPerEdge + Self.requestsSpare))
             let table = try Table.create(layout)
             (self.table, tableFile) = (table.table, Self.file(table.descriptor))
             let board = try MetricsBoard.create(
-                edgeSlots: Self.edgeSlots, services: front.services)
+                edgeSlots: Self.edgeSlots, services: services)
             (self.board, boardFile) = (board.board, Self.file(board.descriptor))
             let rings = try SignalRings.create(
                 edgeSlots: Self.edgeSlots, records: Self.ringRecords)
