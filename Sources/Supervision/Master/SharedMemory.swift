@@ -44,7 +44,8 @@ final class SharedMemory {
         do {
             let services = front.services * Self.generations
             let layout = TableLayout(
-                services: services, endpoints: front.endpoints * Self.generations, edgeSlots: Self.edgeSlots,
+                services: services, endpoints: front.endpoints * Self.generations,
+                edgeSlots: Self.edgeSlots,
                 requestsPerEdge: min(1 << 20, front.connectionsPerEdge + Self.requestsSpare))
             let table = try Table.create(layout)
             (self.table, tableFile) = (table.table, Self.file(table.descriptor))
