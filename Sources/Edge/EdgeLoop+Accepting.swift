@@ -60,7 +60,9 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Accepts again after a pause that has passed.
     mutating func resumeAcceptingIfDue() {
-        guard !isAccepting, !isDraining, acceptingResumesAt <= now else { return }
+        guard acceptingResumesAt <= now else { return }
+        acceptingResumesAt = TimerWheel.never
+        guard !isAccepting, !isDraining else { return }
         isAccepting = true
         setListening(true)
     }

@@ -93,6 +93,11 @@ extension EdgeLoop where World: ~Copyable {
     /// on.
     mutating func clientDrained(_ exchange: Int) {
         if isSpooling(exchange) { return }
+        let client = Int(exchanges[exchange].client)
+        if clients[client].has(.isTimed) {
+            clients[client].clear(.isTimed)
+            if clients[client].phase == .busy { setBodyDeadline(exchange) }
+        }
         switch exchanges[exchange].state.phase {
         case .delivering:
             perform(exchanges[exchange].state.handle(.delivered), exchange)

@@ -61,6 +61,9 @@ extension EdgeLoop where World: ~Copyable {
         }
         switch network.receive(upstreams[upstream].stream, into: block, of: pool) {
         case .bytes(_, let isDrained):
+            // A request is never sent again after the first byte of an answer.
+            let exchange = Int(upstreams[upstream].exchange)
+            if exchange >= 0 { exchanges[exchange].state.isReplayable = false }
             if isDrained, !upstreams[upstream].has(.peerClosed) {
                 upstreams[upstream].clear(.readable)
             }
@@ -224,6 +227,7 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func answerStreamEnded(_ upstream: Int, isBroken: Bool) {
         let exchange = Int(upstreams[upstream].exchange)
         if exchange >= 0, exchanges[exchange].state.phase == .tunneling {
+            if isBroken { tunnelBroke(exchange) }
             return tunnelHalfClosed(byEndpoint: exchange)
         }
         guard upstreams[upstream].has(.headRead) else {
