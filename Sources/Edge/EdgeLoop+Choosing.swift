@@ -129,6 +129,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         let service = settings.services[Int(exchanges[exchange].service)]
         exchanges[exchange].requestDeadline = now + service.requestTimeout
+        exchanges[exchange].clientSince = 0
         connect(exchange, lease)
     }
 

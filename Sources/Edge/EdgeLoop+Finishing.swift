@@ -59,6 +59,7 @@ extension EdgeLoop where World: ~Copyable {
     /// A worker of ours keeps its place until it has finished, because only then the place is free;
     /// its answer is thrown away. A connection to others is closed.
     mutating func detach(_ exchange: Int) {
+        startRequestClock(exchange)
         let upstream = Int(exchanges[exchange].upstream)
         exchanges[exchange].upstream = -1
         upstreams[upstream].exchange = -1

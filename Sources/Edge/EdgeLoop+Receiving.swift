@@ -9,6 +9,14 @@ extension EdgeLoop where World: ~Copyable {
     /// turn's share lasts.
     mutating func readUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
+        receiveAnswers(upstream)
+        guard upstreams.holds(upstream, generation: generation), upstreams[upstream].exchange >= 0
+        else { return }
+        setRequestClock(Int(upstreams[upstream].exchange))
+    }
+
+    private mutating func receiveAnswers(_ upstream: Int) {
+        let generation = upstreams.generation(at: upstream)
         if upstreams[upstream].has(.isHeld) {
             guard wantsAnswer(upstream) else { return }
             upstreams[upstream].clear(.isHeld)
@@ -28,7 +36,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Whether bytes of this answer can be taken in now; otherwise they stay in the kernel and slow
     /// the endpoint.
-    private func wantsAnswer(_ upstream: Int) -> Bool {
+    func wantsAnswer(_ upstream: Int) -> Bool {
         let exchange = Int(upstreams[upstream].exchange)
         guard exchange >= 0 else { return true }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count

@@ -147,6 +147,7 @@ extension EdgeLoop where World: ~Copyable {
     /// The request has been received to its end.
     private mutating func bodyEnded(_ client: Int, _ exchange: Int) {
         exchanges[exchange].set(.requestReceived)
+        setRequestClock(exchange)
         setBodyDeadline(exchange)
         if exchanges[exchange].state.phase == .collecting {
             perform(exchanges[exchange].state.handle(.ready), exchange)
@@ -173,6 +174,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchanges.holds(exchange, generation: generation),
             !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
         else { return }
+        arm(exchange)
         queue(client: Int(exchanges[exchange].client))
     }
 
