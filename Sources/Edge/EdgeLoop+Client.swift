@@ -181,7 +181,10 @@ extension EdgeLoop where World: ~Copyable {
                 if clients[client].has(.closing) { endClient(client) }
                 return
             }
-            guard refillFromSpool(exchange) else { return clientDrained(exchange) }
+            let generation = exchanges.generation(at: exchange)
+            if refillFromSpool(exchange) { continue }
+            if exchanges.holds(exchange, generation: generation) { clientDrained(exchange) }
+            return
         }
     }
 

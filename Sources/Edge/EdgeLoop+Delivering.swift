@@ -66,7 +66,8 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Reads the next part of the answer back from its file.
     ///
-    /// - Returns: whether there is something to send now.
+    /// - Returns: whether there is something to send now; false also when the exchange has ended over
+    ///   it.
     mutating func refillFromSpool(_ exchange: Int) -> Bool {
         guard isSpooling(exchange) else { return false }
         let client = Int(exchanges[exchange].client)
@@ -85,6 +86,8 @@ extension EdgeLoop where World: ~Copyable {
             fail(exchange, .proxyInternalError)
             return false
         }
+        // The limit is the file's: an emptied one has room again.
+        if !isSpooling(exchange) { spools[Int(exchanges[exchange].spool)].restart() }
         clients[client].outbound.append(block, in: pool)
         return true
     }
@@ -123,13 +126,29 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Copies bytes behind a chain's last one, as one chunk if asked (RFC 9112 section 7.1).
+    ///
+    /// - Returns: false, with nothing written, when the edge has no block left.
     func append(
         _ data: Span<UInt8>, inChunks: Bool, to chain: inout BlockChain
     ) -> Bool {
         guard inChunks else { return chain.append(data, in: pool) }
         guard data.count > 0 else { return true }
-        let line = framing.fill { $0.write(chunkSize: data.count) }
-        guard chain.append(line, in: pool), chain.append(data, in: pool) else { return false }
-        return chain.append(framing.fill { $0.writeChunkEnd() }, in: pool)
+        if data.count + EdgeLimits.chunkFramingBytesMax <= chain.room(in: pool) {
+            return writeChunk(data, to: &chain)
+        }
+        var chunk = BlockChain()
+        guard writeChunk(data, to: &chunk) else {
+            chunk.giveAll(to: pool)
+            return false
+        }
+        chain.append(contentsOf: &chunk, in: pool)
+        return true
+    }
+
+    /// - Returns: false, with a part written, when the edge has no block left.
+    private func writeChunk(_ data: Span<UInt8>, to chain: inout BlockChain) -> Bool {
+        chain.append(framing.fill { $0.write(chunkSize: data.count) }, in: pool)
+            && chain.append(data, in: pool)
+            && chain.append(framing.fill { $0.writeChunkEnd() }, in: pool)
     }
 }

@@ -41,6 +41,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchange >= 0 else { return true }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
         if exchanges[exchange].has(.buffersAnswer) {
+            if isSpooling(exchange) { return maySpool(exchange) }
             return waiting < settings.options.limits.responseMemoryBytes || maySpool(exchange)
         }
         return waiting < EdgeLimits.unsentBytesMax
@@ -180,7 +181,7 @@ extension EdgeLoop where World: ~Copyable {
                     // before it.
                     upstreams[upstream].decoder = before
                     upstreams[upstream].set(.isHeld)
-                    return flushClient(Int(exchanges[exchange].client))
+                    return waitForRoom(upstream, exchange)
                 }
             case .needMore(let consumed):
                 if consumed > 0 { consumeAnswer(upstream, consumed) }
@@ -201,6 +202,16 @@ extension EdgeLoop where World: ~Copyable {
             }
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
+    }
+
+    /// The client makes room by taking what waits; if nothing does, it is blocks that are wanting.
+    private mutating func waitForRoom(_ upstream: Int, _ exchange: Int) {
+        let client = Int(exchanges[exchange].client)
+        if clients[client].outbound.isEmpty, !isSpooling(exchange) {
+            return pauseForMemory(
+                Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
+        }
+        flushClient(client)
     }
 
     /// Hands body bytes of the answer to the client's side.

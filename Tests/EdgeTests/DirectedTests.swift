@@ -10,11 +10,12 @@ import Testing
 
     static func edge(
         _ service: String = upstream, endpoints: Int = 1, capacity: Int = 32,
-        kind: EndpointKind = .upstream, options: String = ""
+        kind: EndpointKind = .upstream, options: String = "", limits: String = "",
+        spool: String = "/tmp"
     ) throws -> SimulatedEdge {
         let simulated = try SimulatedEdge(
             seed: 1, service: service, endpoints: endpoints, capacity: capacity, kind: kind,
-            options: options)
+            options: options, limits: limits, spool: spool)
         // The number of every request without a body.
         simulated.traffic.requestBytes[1] = 0
         return simulated
@@ -217,14 +218,16 @@ extension DirectedTests {
 
     @Test(arguments: ["HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 2"])
     func `a request is not sent again after the first byte of an answer`(beginning: String) throws {
-        let simulated = try Self.edge()
+        let simulated = try Self.edge(endpoints: 2)
         var requests = 0
         let world = simulated.traffic.world
-        world.servers[Array("/worker/1".utf8)] = {
-            ScriptedEnd(world) { end in
-                requests += 1
-                end.send(beginning)
-                end.end()
+        for number in 1...2 {
+            world.servers[Array("/worker/\(number)".utf8)] = {
+                ScriptedEnd(world) { end in
+                    requests += 1
+                    end.send(beginning)
+                    end.end()
+                }
             }
         }
         world.pieceMax = 1 << 20

@@ -49,18 +49,20 @@ final class SimulatedEdge {
     let table: Table
     let board: MetricsBoard
 
-    /// - Parameter options: further lines of the configuration.
+    /// - Parameters:
+    ///   - options: further lines of the configuration.
+    ///   - limits: further limits.
     init(
         seed: UInt64, service: String, endpoints: Int, capacity: Int, kind: EndpointKind,
-        options: String = ""
+        options: String = "", limits: String = "", spool: String = "/tmp"
     ) throws {
         traffic = Traffic(seed: seed)
         let yaml = """
             listen: ["http://127.0.0.1:8080"]
             edges: 1
-            limits: { connections: 64 }
+            limits: { connections: 64 \(limits) }
             \(options)
-            directories: { runtime: /tmp, state: /tmp, spool: /tmp }
+            directories: { runtime: /tmp, state: /tmp, spool: \(spool) }
             services: { web: \(service) }
             """
         let schema = Schema([
