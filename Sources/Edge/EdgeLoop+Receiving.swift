@@ -167,7 +167,10 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func readAnswerBody(_ upstream: Int) {
         let exchange = Int(upstreams[upstream].exchange)
         let generation = upstreams.generation(at: upstream)
+        var pieces = 0
         while true {
+            guard pieces < EdgeLimits.piecesPerTurn else { return pauseAnswer(upstream) }
+            pieces += 1
             let block = upstreams[upstream].inbound
             let before = upstreams[upstream].decoder
             let step =
@@ -202,6 +205,14 @@ extension EdgeLoop where World: ~Copyable {
             }
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
+    }
+
+    /// Goes on with what was received when the others have had their turn.
+    private mutating func pauseAnswer(_ upstream: Int) {
+        upstreams[upstream].set(.isHeld)
+        queue(upstream: upstream)
+        let exchange = Int(upstreams[upstream].exchange)
+        if exchange >= 0 { flushClient(Int(exchanges[exchange].client)) }
     }
 
     /// The client makes room by taking what waits; if nothing does, it is blocks that are wanting.
