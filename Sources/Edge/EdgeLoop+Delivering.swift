@@ -100,6 +100,7 @@ extension EdgeLoop where World: ~Copyable {
         if clients[client].has(.isTimed) {
             clients[client].clear(.isTimed)
             if clients[client].phase == .busy { setBodyDeadline(exchange) }
+            holdTime(exchange)
         }
         switch exchanges[exchange].state.phase {
         case .delivering:

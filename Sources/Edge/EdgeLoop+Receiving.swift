@@ -28,7 +28,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Whether bytes of this answer can be taken in now; otherwise they stay in the kernel and slow
     /// the endpoint.
-    private func wantsAnswer(_ upstream: Int) -> Bool {
+    func wantsAnswer(_ upstream: Int) -> Bool {
         let exchange = Int(upstreams[upstream].exchange)
         guard exchange >= 0 else { return true }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count

@@ -120,7 +120,10 @@ extension EdgeLoop where World: ~Copyable {
     /// More of the body has come: the time limits begin anew, and what is streamed goes on.
     private mutating func bodyGrew(_ exchange: Int) {
         setBodyDeadline(exchange)
-        if exchanges[exchange].upstream >= 0 { pumpRequest(exchange) }
+        guard exchanges[exchange].upstream >= 0 else { return }
+        let generation = exchanges.generation(at: exchange)
+        pumpRequest(exchange)
+        if exchanges.holds(exchange, generation: generation) { holdTime(exchange) }
     }
 
     /// Ends the framing of a streamed body towards the endpoint.
@@ -151,6 +154,7 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].state.phase == .collecting {
             perform(exchanges[exchange].state.handle(.ready), exchange)
         } else if exchanges[exchange].upstream >= 0 {
+            holdTime(exchange)
             pumpRequest(exchange)
         }
     }
@@ -173,6 +177,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchanges.holds(exchange, generation: generation),
             !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
         else { return }
+        holdTime(exchange)
         queue(client: Int(exchanges[exchange].client))
     }
 

@@ -56,6 +56,7 @@ extension EdgeLoop where World: ~Copyable {
 
     private mutating func requestTimeIsOver(_ exchange: Int) {
         let upstream = Int(exchanges[exchange].upstream)
+        countHeldTime(exchange)
         guard upstream >= 0, exchanges[exchange].deadline <= now else { return arm(exchange) }
         if exchanges[exchange].connectDeadline <= now {
             exchanges[exchange].connectDeadline = TimerWheel.never
@@ -70,6 +71,29 @@ extension EdgeLoop where World: ~Copyable {
             return fail(exchange, .httpResponseTimeout)
         }
         loseUpstream(upstream, .httpResponseTimeout)
+    }
+
+    /// Lets `timeout.request` stand still while it is the client that is waited for, for its body or
+    /// for room for its answer.
+    mutating func holdTime(_ exchange: Int) {
+        countHeldTime(exchange)
+        exchanges[exchange].heldSince = waitsForClient(exchange) ? now : 0
+    }
+
+    /// Moves the request's deadline on by the time that it stood still.
+    private mutating func countHeldTime(_ exchange: Int) {
+        let since = exchanges[exchange].heldSince
+        guard since > 0, exchanges[exchange].requestDeadline != TimerWheel.never else { return }
+        exchanges[exchange].requestDeadline += now - since
+        exchanges[exchange].heldSince = now
+    }
+
+    private func waitsForClient(_ exchange: Int) -> Bool {
+        let upstream = Int(exchanges[exchange].upstream)
+        guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
+        let awaitsBody =
+            !exchanges[exchange].has(.requestReceived) && upstreams[upstream].outbound.isEmpty
+        return awaitsBody || !wantsAnswer(upstream)
     }
 
     private mutating func upstreamTimeIsOver(_ upstream: Int) {

@@ -102,6 +102,9 @@ struct Exchange {
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never
     var requestDeadline = TimerWheel.never
+    /// Since when `requestDeadline` stands still, because it is the client that is waited for; 0
+    /// while it runs.
+    var heldSince: UInt64 = 0
     /// For consistent-hash.
     var keyHash: UInt64 = 0
 
