@@ -64,11 +64,12 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].upstream = -1
         upstreams[upstream].exchange = -1
         upstreams[upstream].set(.isSpent)
+        let deadline = exchanges[exchange].requestDeadline
         let mayFinish =
             exchanges[exchange].has(.isOurs) && exchanges[exchange].has(.requestSent)
             && upstreams[upstream].phase == .busy && clientsPhaseAllowsFinishing(exchange)
+            && deadline > now
         guard mayFinish else { return closeUpstream(upstream) }
-        let deadline = exchanges[exchange].requestDeadline
         timers.set(timer(upstream: upstream), to: deadline)
         upstreams[upstream].set(.readable)
         queue(upstream: upstream)
@@ -115,6 +116,7 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].connectDeadline = TimerWheel.never
         exchanges[exchange].firstByteDeadline = TimerWheel.never
         exchanges[exchange].requestDeadline = TimerWheel.never
+        exchanges[exchange].clientSince = 0
         arm(exchange)
     }
 

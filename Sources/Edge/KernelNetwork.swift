@@ -187,12 +187,15 @@ struct KernelNetwork: ~Copyable, Network {
         adopt(server.accept(stream), stream)
     }
 
-    mutating func beginTLS(_ stream: Int32, upstream: Int) -> Bool {
-        guard upstreams.indices.contains(upstream), let context = upstreams[upstream] else {
-            return false
+    func speaksTLS(upstream: Int) -> Bool {
+        if case .some = upstreams[upstream] { true } else { false }
+    }
+
+    mutating func beginTLS(_ stream: Int32, upstream: Int) {
+        guard let context = upstreams[upstream] else {
+            preconditionFailure("an endpoint speaks TLS that the configuration does not know of")
         }
         adopt(context.connect(stream), stream)
-        return true
     }
 
     private mutating func adopt(_ session: consuming TLSSession, _ stream: Int32) {

@@ -360,7 +360,8 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func firstBytes(_ stream: Int32) -> FirstBytesResult { .plain }
     mutating func beginTLS(_ stream: Int32) { preconditionFailure("no TLS here") }
-    mutating func beginTLS(_ stream: Int32, upstream: Int) -> Bool { false }
+    func speaksTLS(upstream: Int) -> Bool { false }
+    mutating func beginTLS(_ stream: Int32, upstream: Int) { preconditionFailure("no TLS here") }
     mutating func handshake(_ stream: Int32) -> HandshakeResult { .done }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {}
