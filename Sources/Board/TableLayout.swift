@@ -5,10 +5,10 @@
 /// touches cost nothing, so the capacities may be generous.
 @frozen
 public struct TableLayout: Equatable, Sendable {
-    /// Services, from `limits.services`; at most 65,535, because a service's index has 16 bits.
+    /// Services, `limits.services` for each generation that may live; at most 65,535, because a
+    /// service's index has 16 bits.
     public let services: Int
-    /// Endpoint slots: `limits.endpoints` twice, since while a pool is rolled both generations are
-    /// there.
+    /// Endpoint slots: `limits.endpoints` for each generation that may live.
     public let endpoints: Int
     /// Edge slots, at most 64: four generations of each edge.
     public let edgeSlots: Int

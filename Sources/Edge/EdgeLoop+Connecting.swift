@@ -20,6 +20,10 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].state.isConnectionReused = true
             return perform(exchanges[exchange].state.handle(.connected), exchange)
         }
+        guard isOfThisConfiguration(lease, exchange) else {
+            balancer.releaseFull(lease, now: now)
+            return perform(exchanges[exchange].state.handle(.endpointFull), exchange)
+        }
         guard !upstreams.isFull, let address = table.endpoint(Int(lease.endpoint.index)).address
         else {
             giveBack(lease)
@@ -46,6 +50,19 @@ extension EdgeLoop where World: ~Copyable {
             giveBack(lease)
             fail(exchange, Self.failure(ofConnect: number))
         }
+    }
+
+    /// Whether an endpoint is what this edge's configuration says of its service. A service that
+    /// changed has another row in the table, so that nothing else is met; here it would be a trap.
+    private func isOfThisConfiguration(_ lease: Lease, _ exchange: Int) -> Bool {
+        let endpoint = table.endpoint(Int(lease.endpoint.index))
+        let kind = endpoint.status.kind
+        let service = settings.services[Int(exchanges[exchange].service)]
+        guard kind.subtracting(.tls) == service.kind else { return false }
+        let speaksTLS =
+            endpoint.number < service.upstreamCount
+            && network.speaksTLS(upstream: service.firstTLSUpstream + endpoint.number)
+        return kind.contains(.tls) == speaksTLS
     }
 
     /// An idle connection to this incarnation of the endpoint that has not been closed meanwhile.

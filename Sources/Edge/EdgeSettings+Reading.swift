@@ -111,8 +111,9 @@ extension ServiceSettings {
     static var nothing: ServiceSettings {
         ServiceSettings(
             slot: 0, kind: [], dropsUnderscores: false, buffers: false, keepsConnections: false,
-            firstTLSUpstream: -1, bodyBytesMax: 0, connectTimeout: 0, firstByteTimeout: 0,
-            requestTimeout: 0, waitMax: 0, idleTimeout: 0, lifetime: 0, idleMax: 0, attempts: 0)
+            firstTLSUpstream: -1, upstreamCount: 0, bodyBytesMax: 0, connectTimeout: 0,
+            firstByteTimeout: 0, requestTimeout: 0, waitMax: 0, idleTimeout: 0, lifetime: 0,
+            idleMax: 0, attempts: 0)
     }
 
     /// The settings of every service, in the order of the configuration.
@@ -146,7 +147,7 @@ extension ServiceSettings {
         self.init(
             slot: slot, kind: kind, dropsUnderscores: options.kind == .app,
             buffers: options.buffering == .request, keepsConnections: options.keepsConnections,
-            firstTLSUpstream: firstTLSUpstream,
+            firstTLSUpstream: firstTLSUpstream, upstreamCount: options.upstreams.count,
             bodyBytesMax: UInt64(options.bodyBytes ?? limits.bodyBytes),
             connectTimeout: options.timeouts.connect,
             firstByteTimeout: options.timeouts.firstByte,

@@ -32,6 +32,8 @@ struct ServiceSettings: BitwiseCopyable {
     var keepsConnections: Bool
     /// The first of its TLS contexts among the edge's, or -1.
     var firstTLSUpstream: Int
+    /// How many servers `upstreams:` names.
+    var upstreamCount: Int
     var bodyBytesMax: UInt64
     var connectTimeout: UInt64
     var firstByteTimeout: UInt64

@@ -48,12 +48,17 @@ public struct FieldEdits: Sendable {
         try add(name, Span(), sets: false)
     }
 
+    /// Whether the proxy decides about a field itself, so that it can be neither set nor removed.
+    public static func reserves(_ name: Span<UInt8>) -> Bool {
+        FieldNameSet.reserved.contains(FieldName(name))
+    }
+
     private mutating func add(
         _ name: Span<UInt8>, _ value: Span<UInt8>, sets: Bool
     ) throws(FieldEditError) {
         guard name.isToken(ByteRange(start: 0, count: name.count)) else { throw .badName }
         let code = FieldName(name)
-        guard !FieldNameSet.reserved.contains(code) else { throw .reserved }
+        guard !Self.reserves(name) else { throw .reserved }
         let nameRange = append(name)
         let edit = Edit(name: nameRange, value: append(value), code: code, sets: sets)
         edits = edits.appending([edit])

@@ -282,3 +282,18 @@ def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
         sender.join()
         peak = max(peak, edge_memory(proxy) - before)
     assert peak < 16_000_000
+
+
+def test_a_body_in_the_smallest_chunks_is_written_to_its_file_in_large_pieces(start_proxy):
+    def writes(pid):
+        with open(f"/proc/{pid}/io") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("syscw:"))
+    proxy = start_proxy("edges: 1\nlimits: { body_memory: 4KiB }\nservices: { demo: { demo: true, workers: 1, buffer: request } }")
+    edge = proxy.edges()[0]["pid"]
+    before = writes(edge)
+    data = os.urandom(200_000)
+    with proxy.client() as client:
+        client.send(b"POST /upload HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"".join(b"1\r\n%c\r\n" % byte for byte in data) + b"0\r\n\r\n")
+        assert client.response().json == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert writes(edge) - before < 200
