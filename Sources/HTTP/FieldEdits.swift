@@ -130,6 +130,7 @@ extension FieldName {
     init(_ name: Span<UInt8>) {
         var tail: UInt64 = 0
         for index in name.indices { tail = tail << 8 | UInt64(Characters.lowercased(name[index])) }
-        self = FieldName.recognised(tail: tail, name: 0..<name.count, in: name)
+        self = FieldName.recognised(
+            tail: tail, name: ByteRange(start: 0, count: name.count), in: name)
     }
 }
