@@ -15,6 +15,8 @@ struct HostFacts: Sendable {
     var workingFolder: String
     /// Whether an address and port can be listened on, alone or beside sockets of our own.
     var mayListen: @Sendable (_ address: String, _ port: UInt16) -> Bool
+    /// Starts an interpreter once, as an account (nil: as we are); what is wrong with it, or nil.
+    var interpreterFault: @Sendable (_ program: String, _ account: Account?) -> String?
     /// Raises the limit of open files as far as it goes towards `wanted`, and says what it is now.
     var openFiles: @Sendable (_ wanted: UInt64) -> UInt64
 
@@ -36,6 +38,7 @@ struct HostFacts: Sendable {
                 }
                 return (try? ListeningSocket(tcp: address).number) != nil
             },
+            interpreterFault: Interpreter.fault(of:as:),
             openFiles: { wanted in
                 (try? ResourceLimit.raise(.openFiles, to: wanted)) ?? 0
             })

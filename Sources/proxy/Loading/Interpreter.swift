@@ -66,14 +66,12 @@ enum Interpreter {
 
     /// Starts it once with nothing to do; what is wrong with it, or nil.
     ///
-    /// Isolated and without `site`, so that no code of the app's owner runs before users are
-    /// dropped.
-    static func fault(of program: String) -> String? {
+    /// As the user the app runs as, isolated and without `site`: it may well be the user's own, and
+    /// a folder above it closed to that user.
+    static func fault(of program: String, as account: Account?) -> String? {
         guard isProgram(program) else { return "\(program) cannot be executed; chmod +x it" }
-        let launch = ProcessLaunch(
-            program: program, arguments: [program, "-I", "-S", "-c", trial], environment: [])
         do {
-            let child = try launch.start()
+            let child = try start([program, "-I", "-S", "-c", trial], as: account)
             switch child.waitForExit(milliseconds: trialMilliseconds) {
             case nil:
                 child.send(9)
@@ -82,6 +80,11 @@ enum Interpreter {
                     + "\(trialMilliseconds / 1000) s; is it an interpreter?"
             case .exited(code: 0): return nil
             case .exited(code: 39): return "\(program) is older than Python 3.9"
+            case .exited(code: 126) where account != nil:
+                return "\(program) cannot be started by \(account?.name ?? ""), as whom the app "
+                    + "runs; is a folder above it closed to others?"
+            case .exited(code: 127) where account != nil:
+                return "\(program) cannot be started; make the venv anew"
             case let end?:
                 return "\(program) is no working Python (\(end) on python -c ''); "
                     + "make the venv anew"
@@ -89,5 +92,19 @@ enum Interpreter {
         } catch {
             return "\(program) cannot be started (\(error)); make the venv anew"
         }
+    }
+
+    private static func start(
+        _ words: [String], as account: Account?
+    ) throws(SystemError) -> ChildProcess {
+        guard let account else {
+            return try ProcessLaunch(program: words[0], arguments: words, environment: []).start()
+        }
+        let nowhere = try FileSystem.openLog("/dev/null")
+        var role = RoleLaunch(role: "program")
+        role.run(as: account)
+        role.run(words, environment: [])
+        role.output = nowhere.number
+        return try role.start()
     }
 }
