@@ -88,6 +88,7 @@ static inline int clinux_set_option(int fd, int level, int name, int value) {
     return setsockopt(fd, level, name, &value, sizeof value);
 }
 static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
+static inline int clinux_is_pipe(mode_t mode) { return S_ISFIFO(mode); }
 static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
 static inline int clinux_is_socket(mode_t mode) { return S_ISSOCK(mode); }
 static inline int clinux_flock_try(int fd) {
