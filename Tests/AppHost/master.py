@@ -137,7 +137,7 @@ class Worker:
         finally:
             edge.close()
 
-    def read_output(self, until=b"", seconds=5):
+    def read_output(self, until=b"", seconds=SECONDS_MAX):
         """What the worker has printed, at least to `until` (bounded)."""
         end = time.monotonic() + seconds
         while until not in self.lines or not until:

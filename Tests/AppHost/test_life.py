@@ -366,14 +366,16 @@ def test_the_terminals_signals_are_the_masters(pool, number):
     assert pool.fork(2).get().text == "hello"
 
 
-def test_stacks_are_printed_on_a_signal(pool):
+def test_stacks_are_printed_on_a_signal(pool, tmp_path):
     worker = pool.fork()
     edge = worker.connect()
-    edge.send(head(target="/sleep?seconds=0.5"))
-    worker.expect_busy([0])
+    edge.send(head(target="/stuck?file=%s" % (tmp_path / "go")))
+    # A busy place alone does not say that the app has been called yet.
+    assert "stuck here" in worker.read_output(b"stuck here")
     worker.kill(signal.SIGRTMIN)
-    assert "in page_sleep" in worker.read_output(b"in page_sleep")
-    assert edge.read().text == "slept"
+    assert "in page_stuck" in worker.read_output(b"in page_stuck")
+    (tmp_path / "go").touch()
+    assert edge.read().text == "free"
     edge.close()
 
 

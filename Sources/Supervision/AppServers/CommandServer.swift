@@ -12,6 +12,8 @@ final class CommandServer: AppServer {
     private let words: [String]
     private enum Way { case socket, port, inherited }
     private let way: Way
+    /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
+    private let folder: String
     private var probes: [WorkerKey: Probe] = [:]
 
     /// Between two looks at a program that is starting, in nanoseconds.
@@ -26,6 +28,7 @@ final class CommandServer: AppServer {
     init(_ pool: Pool, words: [String]) {
         self.pool = pool
         self.words = words
+        folder = "\(pool.site.socketFolder)/\(pool.site.takeLife())"
         way =
             words.contains { $0.contains("{socket}") }
             ? .socket : words.contains { $0.contains("{port}") } ? .port : .inherited
@@ -38,9 +41,6 @@ final class CommandServer: AppServer {
     func close() { if way == .socket { try? FileSystem.removeFolder(folder) } }
 
     // MARK: where it listens
-
-    /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
-    private var folder: String { "\(pool.site.socketFolder)/service-\(pool.service)" }
 
     func makeAddress(_ key: WorkerKey) throws(SystemError) -> WorkerAddress {
         switch way {
@@ -59,7 +59,6 @@ final class CommandServer: AppServer {
                 try FileSystem.changeMode(folder, 0o2710)
             }
             let path = "\(folder)/\(key.slot).\(key.incarnation).sock"
-            try FileSystem.remove(path)
             guard path.utf8.count <= SocketAddress.unixPathBytesMax else {
                 throw SystemError("bind", number: 36)
             }

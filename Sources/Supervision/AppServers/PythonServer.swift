@@ -54,7 +54,6 @@ final class PythonServer: AppServer {
         restartAt = nil
         if let candidate {
             // One that is importing older code is not waited for.
-            candidate.hasFailed = true
             candidate.kill()
             self.candidate = nil
         }
@@ -64,7 +63,7 @@ final class PythonServer: AppServer {
             let zygote = try Zygote(
                 interpreter: interpreter, host: site.hostFolder, environment: environment,
                 account: pool.plan.account, on: site, source: pool.name,
-                received: { [unowned self] zygote, message in hear(message, from: zygote) },
+                received: { [weak self] zygote, message in self?.hear(message, from: zygote) },
                 ended: { [weak self] zygote, end in self?.ended(zygote, end) })
             zygote.deadline = Clock.monotonic + pool.plan.startLimit
             candidate = zygote
@@ -317,7 +316,6 @@ final class PythonServer: AppServer {
         if let due = candidate?.deadline, due <= now {
             let zygote = candidate
             candidate = nil
-            zygote?.hasFailed = true
             zygote?.kill()
             fail(
                 "\(app) was not imported within \(pool.plan.startLimit / 1_000_000_000) s "
@@ -334,7 +332,6 @@ final class PythonServer: AppServer {
         retryAt = nil
         waiting = []
         candidate?.kill()
-        candidate?.retire()
         candidate = nil
         current?.retire()
         current = nil

@@ -46,9 +46,15 @@ final class Zygote {
 
     /// Lets it end; its workers go on.
     func retire() {
+        channel?.close()
         channel = nil
         deadline = nil
     }
 
-    func kill() { process.send(SignalNumber.kill) }
+    /// Ends it, and hears nothing more of it.
+    func kill() {
+        hasFailed = true
+        retire()
+        process.send(SignalNumber.kill)
+    }
 }

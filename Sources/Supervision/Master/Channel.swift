@@ -26,6 +26,9 @@ final class Channel {
         (try? socket.send(message.bytes, descriptors: descriptors)) == .sent
     }
 
+    /// Hears nothing more, not even what has come already.
+    func close() { watch = nil }
+
     /// Takes what has come; to be called once more when the child has ended.
     func drainPackets() { receive() }
 

@@ -52,8 +52,8 @@ package final class Master {
     var generation = 0
     /// A change of configuration under way; the start is the first.
     var changeover: Changeover?
-    /// A reload was asked for while another was under way.
-    var reloadAgain: [ReloadRequest] = []
+    /// A reload was asked for while another, or the start, was under way.
+    var reloadAgain: ReloadRequest?
     /// Who waits for the end.
     var stopAnswers: [AdminSocket.Client] = []
     var phase = Phase.starting
@@ -123,8 +123,15 @@ package final class Master {
         plugins = PluginKeeper(site)
         ownFolders = try Self.prepareRuntime(site, admin)
         log.hidesProgress = log.isTerminal
-        // The command has said what was wrong or odd in the file.
+        say(reading.warnings)
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
+    }
+
+    /// Says what is odd in a configuration that is good.
+    func say(_ warnings: [Diagnostic]) {
+        for warning in warnings {
+            log.warning("notice") { line in line.add("text", text: warning.description) }
+        }
     }
 
     /// Descriptors the master itself may need: sockets of every listener and edge, three for each
@@ -197,9 +204,9 @@ package final class Master {
         while let signal = signalQueue.next() {
             switch signal {
             case SignalNumber.child: site.children.reap()
-            case SignalNumber.hup: reload(ReloadRequest(rollsApps: false, client: nil))
+            case SignalNumber.hup: reload(ReloadRequest())
             case SignalNumber.usr1: reopenLogs()
-            case SignalNumber.usr2: rollApps(nil)
+            case SignalNumber.usr2: rollApps()
             case SignalNumber.term, SignalNumber.int, SignalNumber.quit: stop()
             default: break
             }

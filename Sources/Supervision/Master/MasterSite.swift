@@ -24,7 +24,18 @@ final class MasterSite {
         signals = MasterSignals(memory)
     }
 
+    private var lastLife = 0
+
+    /// A number that nothing else has in the life of this master: what is named with it can be
+    /// removed without asking whose it is now.
+    func takeLife() -> Int {
+        lastLife += 1
+        return lastLife
+    }
+
+    /// The folder of the worker sockets, through which edges pass and that nobody can list.
     var socketFolder: String { RuntimeFolder.sockets(in: runtime) }
+    /// The folder of the Python host.
     var hostFolder: String { RuntimeFolder.host(in: runtime) }
 
     /// The environment that children begin with: ours, without what was meant for us alone.

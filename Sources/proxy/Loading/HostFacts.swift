@@ -13,7 +13,8 @@ struct HostFacts: Sendable {
     var environment: [String: String]
     /// The folder a relative path on the command line starts from.
     var workingFolder: String
-    /// Whether an address and port can be listened on, alone or beside sockets of our own.
+    /// Whether an address and port can be listened on, alone or beside sockets of our own. Asked
+    /// without listening, which would take connections away from a proxy that serves.
     var mayListen: @Sendable (_ address: String, _ port: UInt16) -> Bool
     /// Starts an interpreter once, as an account (nil: as we are); what is wrong with it, or nil.
     var interpreterFault: @Sendable (_ program: String, _ account: Account?) -> String?
@@ -36,7 +37,7 @@ struct HostFacts: Sendable {
                 guard let address = SocketAddress(address: address, port: port) else {
                     return false
                 }
-                return (try? ListeningSocket(tcp: address).number) != nil
+                return (try? ListeningSocket(bound: address).number) != nil
             },
             interpreterFault: Interpreter.fault(of:as:),
             openFiles: { wanted in

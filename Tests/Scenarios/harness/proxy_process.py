@@ -172,6 +172,12 @@ class Proxy:
     def signal(self, number):
         os.kill(self.pid, number)
 
+    def pending(self, number):
+        """Whether a signal was sent to it that it has not taken yet."""
+        with open(f"/proc/{self.pid}/status") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigPnd", "ShdPnd"))]
+        return any(mask >> (number - 1) & 1 for mask in masks)
+
     def kill(self, pid):
         """`kill -9` of one of its processes, and nothing else."""
         assert pid in [process.pid for process in descendants(os.getpid())], f"{pid} is none of ours"
