@@ -4,8 +4,9 @@ internal import Linux
 enum SpoolFolder {
     /// Makes the folder for a user (nil: who we are).
     ///
-    /// One that is there already changes its owner only in its usual place, below
-    /// `directories.state`: elsewhere it may be anybody's.
+    /// One that is there already is given to the user only in its usual place, below
+    /// `directories.state`, or when it is ours and empty, such as a disk of its own: else it may be
+    /// anybody's. Where everybody may write it stays as it is.
     static func make(
         _ path: String, for account: Account?, state: String
     ) throws(MasterFailure) {
@@ -14,12 +15,16 @@ enum SpoolFolder {
         do throws(SystemError) {
             try FileSystem.makeFolder(path, mode: 0o700)
             guard let account else { return }
-            let owner = try FileSystem.status(of: path).user
-            if isNew || path == "\(state)/spool" {
+            let status = try FileSystem.status(of: path)
+            guard status.user != account.user, status.mode & 0o002 == 0 else { return }
+            let isFree =
+                status.user == ProcessTraits.effectiveUser
+                && Set(try FileSystem.names(in: path)).isSubset(of: ["lost+found"])
+            if isNew || isFree || path == "\(state)/spool" {
                 try FileSystem.changeOwner(
                     ofFolder: path, user: account.user, group: account.group)
-            } else if owner != account.user {
-                stranger = owner
+            } else {
+                stranger = status.user
             }
         } catch {
             throw MasterFailure(error, while: "cannot make the folder \(path)")

@@ -139,8 +139,8 @@ struct HostChecks {
             checkPython(name, dir, isThere: isThere)
         }
         let words = configuration.entries(ServiceOptions.commandWord, name).map(\.value)
-        if isThere, let program = words.first, let dir {
-            checkProgram(program, dir, ["services", name, "command"])
+        if isThere, let program = words.first, let dir, let fault = programFault(program, dir) {
+            add(finding(["services", name, "command"], fault))
         }
         for number in configuration.names("services.*.upstreams[]", name) {
             guard let ca = configuration.value(ServiceOptions.ca, name, number) ?? nil else {
@@ -160,7 +160,9 @@ struct HostChecks {
         if let python, python.hasPrefix("/"),
             (try? FileSystem.status(of: python))?.isFolder == false
         {
-            if let fault = interpreterFault(python, account(of: name)) { add(finding(path, fault)) }
+            if let fault = interpreterFault(python, host.account(of: name, configuration)) {
+                add(finding(path, fault))
+            }
         } else if isThere || isWritten {
             add(
                 finding(
@@ -176,31 +178,15 @@ struct HostChecks {
         return fault
     }
 
-    /// Whom a service's app runs as; nil: as we are.
-    private func account(of name: String) -> Account? {
-        guard host.isRoot else { return nil }
-        let user = configuration.value(PoolOptions.user, name) ?? nil
-        let group = configuration.value(PoolOptions.group, name) ?? nil
-        let general = configuration.value(MasterOptions.user) ?? nil
-        guard let whom = user ?? general else { return nil }
-        let isOwn = user != nil || group != nil
-        let generalGroup = configuration.value(MasterOptions.group) ?? nil
-        return Account.named(whom, group: isOwn ? group : generalGroup)
-    }
-
-    private mutating func checkProgram(_ program: String, _ dir: String, _ path: [String]) {
+    private func programFault(_ program: String, _ dir: String) -> String? {
         guard program.contains("/") else {
-            if Interpreter.search(program, host.environment) == nil {
-                add(finding(path, "there is no program \(program) in PATH"))
-            }
-            return
+            return Interpreter.search(program, host.environment) == nil
+                ? "there is no program \(program) in PATH" : nil
         }
         let file = absolutePath(program, in: dir)
-        if (try? FileSystem.status(of: file)) == nil {
-            add(finding(path, "\(file) is not there"))
-        } else if !Interpreter.isProgram(file) {
-            add(finding(path, "\(file) cannot be executed; chmod +x it"))
-        }
+        if (try? FileSystem.status(of: file)) == nil { return "\(file) is not there" }
+        return Interpreter.isProgram(file)
+            ? nil : "\(file) cannot be executed; chmod +x it"
     }
 
     // MARK: plug-ins
@@ -208,8 +194,11 @@ struct HostChecks {
     private mutating func checkPlugins() {
         for number in configuration.names("plugins[]") {
             let words = configuration.entries(PluginOptions.commandWord, number).map(\.value)
-            guard let program = words.first else { continue }
-            checkProgram(program, configuration.folder, ["plugins", number, "command"])
+            guard let program = words.first,
+                let fault = programFault(program, configuration.folder)
+            else { continue }
+            // No error: a plug-in never holds the proxy up, and this one is tried again and again.
+            add(finding(["plugins", number, "command"], fault, severity: .warning))
         }
     }
 

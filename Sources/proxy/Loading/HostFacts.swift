@@ -1,5 +1,6 @@
 import Configuration
 import Linux
+import Supervision
 
 /// What the resolution of a configuration asks of the machine, so that a test can answer in its
 /// place.
@@ -43,5 +44,19 @@ struct HostFacts: Sendable {
             openFiles: { wanted in
                 (try? ResourceLimit.raise(.openFiles, to: wanted)) ?? 0
             })
+    }
+}
+
+extension HostFacts {
+    /// Whom a service's app runs as; nil: as we are.
+    func account(of service: String, _ configuration: Configuration) -> Account? {
+        guard isRoot else { return nil }
+        let user = configuration.value(PoolOptions.user, service) ?? nil
+        let group = configuration.value(PoolOptions.group, service) ?? nil
+        let general = configuration.value(MasterOptions.user) ?? nil
+        guard let name = user ?? general else { return nil }
+        let isOwn = user != nil || group != nil
+        let generalGroup = configuration.value(MasterOptions.group) ?? nil
+        return Account.named(name, group: isOwn ? group : generalGroup)
     }
 }
