@@ -83,7 +83,8 @@ struct MasterPlan {
         options = MasterOptions(configuration)
         logs = LogOptions(configuration)
         plugins = PluginOptions.all(configuration)
-        lines = Array(configuration.lines.utf8)
+        // What programs are told in their environment, passwords often, is for nobody else.
+        lines = Array(configuration.lines(without: [PoolOptions.environmentPath]).utf8)
         certificates = reading.certificates
         folder = reading.folder
         account = try Self.account(options.user, options.group, of: "user")
