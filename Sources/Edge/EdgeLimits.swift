@@ -26,6 +26,8 @@ enum EdgeLimits {
     /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a
     /// small block.
     static let addedBytesMax = 512
+    /// Bytes of a chunk's framing: 16 digits at most, and two line ends.
+    static let chunkFramingBytesMax = 20
     /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes
     /// have to wait.
     static let compactBytesMax = 3072

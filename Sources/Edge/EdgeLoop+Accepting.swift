@@ -21,10 +21,8 @@ extension EdgeLoop where World: ~Copyable {
 
     private mutating func welcome(_ stream: Int32, from address: InternetAddress, at listener: Int)
     {
-        var client = address
-        client.port = 0
         let limit = settings.options.limits.connectionsPerAddress
-        guard addresses.add(client, limit: limit) else {
+        guard addresses.add(high: address.high, low: address.low, limit: limit) else {
             counters.add(.connectionsRefused)
             return network.close(stream, isBroken: true)
         }
@@ -60,7 +58,9 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Accepts again after a pause that has passed.
     mutating func resumeAcceptingIfDue() {
-        guard !isAccepting, !isDraining, acceptingResumesAt <= now else { return }
+        guard acceptingResumesAt <= now else { return }
+        acceptingResumesAt = TimerWheel.never
+        guard !isAccepting, !isDraining else { return }
         isAccepting = true
         setListening(true)
     }

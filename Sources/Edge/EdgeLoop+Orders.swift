@@ -108,7 +108,7 @@ extension EdgeLoop where World: ~Copyable {
         tell(["event": "stopped"])
     }
 
-    private mutating func closeIdleUpstreams() {
+    mutating func closeIdleUpstreams() {
         for upstream in 0..<upstreams.highWater where upstreams.isUsed(upstream) {
             if upstreams[upstream].phase == .idle { closeUpstream(upstream) }
         }

@@ -19,6 +19,7 @@ func runRole(_ arguments: [String]) -> ExitCode {
     case "plugin": return ExitCode(runPlugin(words))
     case "resolve": return ExitCode(runResolve())
     case "guard": return ExitCode(runGuard())
+    case "program": return ExitCode(runProgram())
     case "listen": return ExitCode(runListen(words))
     case let role:
         Output.error("proxy: there is no role \(role ?? "")\n")

@@ -81,15 +81,14 @@ final class CommandServer: AppServer {
     func launch(_ worker: Worker) throws(SystemError) {
         let control = try ChannelEnds()
         let output = try OutputEnds()
-        var role = RoleLaunch(role: "guard", environment: environment(of: worker))
+        var role = RoleLaunch(role: "guard", environment: MasterSite.environment)
         role.run(as: pool.plan.account)
         role.set("service", pool.name)
         role.set("worker", worker.key.slot)
         role.set("folder", pool.plan.folder)
         // Its socket is for it and the edges' group, which the folder hands on.
         if way == .socket, pool.plan.account != pool.site.edgeAccount { role.set("umask", "007") }
-        let arguments = words.map { JSONValue.string(filled($0, for: worker)) }
-        role.set("arguments", String(decoding: JSONValue.array(arguments).bytes, as: UTF8.self))
+        role.run(words.map { filled($0, for: worker) }, environment: environment(of: worker))
         role.give(control.theirs.number, as: "control")
         if let listener = worker.listener { role.give(listener.number, as: "listener") }
         role.output = output.theirs.number
@@ -106,13 +105,17 @@ final class CommandServer: AppServer {
             received: { [unowned pool, unowned worker] message in
                 switch message["event"]?.text {
                 case "started":
+                    // Our child once its guard has ended.
+                    let parents = [process.pid, ProcessTraits.pid]
                     guard let pid = message["pid"]?.whole.flatMap({ Int32(exactly: $0) }),
-                        let held = try? ChildProcess(pid: pid)
+                        let held = try? ChildProcess(
+                            pid: pid, childOf: parents, user: pool.plan.account?.user)
                     else { return }
                     program = ProcessHold(held)
                     pool.started(worker, pid: pid)
                 case "exited":
-                    programEnd = message["status"]?.whole.map { ProcessEnd(raw: Int32($0)) }
+                    programEnd = message["status"]?.whole.flatMap { Int32(exactly: $0) }
+                        .map { ProcessEnd(raw: $0) }
                 case "failed":
                     pool.site.log.error("worker_failed") { line in
                         line.add("service", text: pool.name)

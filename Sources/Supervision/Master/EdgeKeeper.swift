@@ -336,13 +336,9 @@ final class LogFiles {
     func open(_ options: LogOptions) throws(SystemError) {
         switch options.access {
         case nil: access = nil
-        case .standardOutput: access = OpenFile(owning: try Self.copy(of: 1))
-        case .standardError: access = OpenFile(owning: try Self.copy(of: 2))
+        case .standardOutput: access = OpenFile(owning: try FileSystem.log(on: 1))
+        case .standardError: access = OpenFile(owning: try FileSystem.log(on: 2))
         case .file(let path): access = try OpenFile(log: path)
         }
-    }
-
-    private static func copy(of number: Int32) throws(SystemError) -> Descriptor {
-        try FileSystem.open("/proc/self/fd/\(number)", flags: 0o1 | 0o2000)
     }
 }

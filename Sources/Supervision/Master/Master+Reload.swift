@@ -47,16 +47,8 @@ extension Master {
         case .failure(let failure): throw failure
         }
         let plan = try MasterPlan(reading)
-        for warning in reading.warnings {
-            log.warning("notice") { line in line.add("text", text: warning.description) }
-        }
-        guard plan.account?.user == self.plan.account?.user,
-            plan.account?.group == self.plan.account?.group
-        else {
-            // Old and new edges share worker sockets and the spool, which have one owner.
-            throw MasterFailure(
-                .configuration, "user, group: they are fixed while the proxy runs; restart it")
-        }
+        try refuseMoved(plan)
+        say(reading.warnings)
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
             throw MasterFailure(
@@ -81,12 +73,32 @@ extension Master {
         advance()
     }
 
-    /// What is fixed for the life of a proxy, because shared memory and folders are made at its
-    /// start.
+    /// Refuses another place for what is made at the start: nobody would find the proxy there.
+    /// Nor another user: old and new edges share worker sockets and the spool, which have one owner.
+    private func refuseMoved(_ plan: MasterPlan) throws(MasterFailure) {
+        let (old, new) = (self.plan.options, plan.options)
+        guard plan.account?.user == self.plan.account?.user,
+            plan.account?.group == self.plan.account?.group
+        else {
+            throw MasterFailure(
+                .configuration, "user, group: they are fixed while the proxy runs; restart it")
+        }
+        let places = [
+            ("admin.socket", old.adminSocket, new.adminSocket),
+            ("directories.runtime", old.directories.runtime, new.directories.runtime),
+            ("directories.state", old.directories.state, new.directories.state),
+            ("directories.spool", old.directories.spool, new.directories.spool),
+        ]
+        let moved = places.filter { $0.1 != $0.2 }.map { "\($0.0) from \($0.1) to \($0.2)" }
+        guard !moved.isEmpty else { return }
+        throw MasterFailure(
+            .configuration,
+            "a reload cannot move \(moved.joined(separator: ", nor ")); restart the proxy")
+    }
+
+    /// What is fixed for the life of a proxy, because shared memory is made at its start.
     private func warnOfFixed(_ new: MasterPlan) {
         var changed: [String] = []
-        if new.options.directories != plan.options.directories { changed.append("directories") }
-        if new.options.adminSocket != plan.options.adminSocket { changed.append("admin.socket") }
         if new.options.front.services != plan.options.front.services {
             changed.append("limits.services")
         }

@@ -53,7 +53,8 @@ final class SharedMemory {
                 // Both generations of a pool are there while it is replaced.
                 endpoints: front.endpoints * 2, edgeSlots: Self.edgeSlots,
                 requestsPerEdge: min(1 << 20, Self.connections(front) + Self.requestsSpare))
-            let table = try Table.create(layout)
+            let secret = try Randomness.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let table = try Table.create(layout, secret: secret)
             (self.table, tableFile) = (table.table, Self.file(table.descriptor))
             let board = try MetricsBoard.create(
                 edgeSlots: Self.edgeSlots, services: front.services)
