@@ -85,10 +85,9 @@ struct HostChecks {
             guard let workers = configuration.value(ServiceOptions.workerCount, name) ?? nil else {
                 continue
             }
-            // The longest one there can be: the last slot, and an incarnation of nine digits. The
-            // pool cuts long names, and then numbers them.
-            let unique = name.utf8.count > 40 ? "\(name.prefix(40)).9999" : name
-            let path = "\(runtime)/workers/\(unique)-\(workers).999999999.sock"
+            // The longest one there can be: the last slot, and a number of nine digits. The pool cuts
+            // long names.
+            let path = "\(runtime)/workers/\(name.prefix(40))-\(workers).999999999.sock"
             guard path.utf8.count > most else { continue }
             add(
                 finding(
