@@ -99,16 +99,10 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         errorFile: sheet.descriptorIfGiven("errors"), level: eventLevel(logs.level),
         counters: counters)
     let services = ServiceOptions.all(configuration)
-    let waits = services.indices.map { settings.services[$0].waitMax }
     let seed = try randomWords()
     let balancer = Balancer(
         table: table, edge: identity,
-        services: services.enumerated().map { position, options in
-            var plan = ServicePlan(service: slots[options.name] ?? 0, options)
-            // `pool.timeout` bounds the wait for an upstream's connection too.
-            plan.wait = waits[position]
-            return plan
-        },
+        services: services.map { ServicePlan(service: slots[$0.name] ?? 0, $0) },
         waiters: capacities.clients, seed: seed.0)
     return EdgeLoop(
         network: network, settings: settings, routes: routes, services: services,
