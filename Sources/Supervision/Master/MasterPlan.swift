@@ -8,8 +8,8 @@ internal import Signals
 /// the master may read.
 package struct MasterReading: Sendable {
     package var configuration: EffectiveConfiguration
-    /// Certificates and keys for the edges, as `TLS.CertificateBundle` encodes them; empty without
-    /// https.
+    /// Certificates, keys and upstreams' authorities for the edges, as `TLS.CertificateBundle`
+    /// encodes them; empty without any.
     package var certificates: [UInt8]
     /// The folder of the file, where plug-ins start.
     package var folder: String
