@@ -320,7 +320,7 @@ package struct EdgeFleet: Sendable {
         let isLost = edge.isEnding || edge.phase == .starting || edge.phase == .prepared
         edge.deadline = isLost ? nil : now + Self.endLimit
         edge.isEnding = true
-        if !isLost { edge.phase = .stopping }
+        edge.phase = .stopping
         edges[slot] = edge
         return [isLost ? .kill(slot: slot) : .stopNow(slot: slot)]
     }

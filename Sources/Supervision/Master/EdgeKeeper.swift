@@ -9,7 +9,7 @@ internal import Signals
 /// memory and which life of it), `generation` (of the configuration), `service.NAME` (each
 /// service's index in the table), `listener.N` (`NUMBER PORT URL` of the socket `fd.listener.N`,
 /// NUMBER being the listener's place in the configuration), `user`, `group`, `groups`;
-/// `fd.control`, `fd.configuration`, `fd.certificates` (with https), `fd.access` (with an access
+/// `fd.control`, `fd.configuration`, `fd.certificates` (with any), `fd.access` (with an access
 /// log), `fd.errors`, `fd.table`, `fd.board`, `fd.rings`, `fd.readers`, `fd.keys`, `fd.wake.S` for
 /// each edge slot and `fd.reader_wake.R` for each reader of the rings.
 final class EdgeKeeper {

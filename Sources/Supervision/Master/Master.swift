@@ -70,6 +70,9 @@ package final class Master {
 
     enum Phase { case starting, serving, stopping }
 
+    /// How long the end of what a failed start began is waited for, in nanoseconds: it was killed,
+    /// and needs milliseconds.
+    private static let endLimit: UInt64 = 5_000_000_000
     /// How often what nobody waits for is looked after, in nanoseconds.
     private static let housekeepingInterval: UInt64 = 1_000_000_000
     /// How often the TLS ticket keys change, in nanoseconds: a ticket is good for two periods at
@@ -81,8 +84,13 @@ package final class Master {
         do throws(MasterFailure) {
             let master = try Master(manner)
             defer { master.cleanUp() }
-            try master.start()
-            try master.serve()
+            do throws(MasterFailure) {
+                try master.start()
+                try master.serve()
+            } catch {
+                master.endAtOnce()
+                throw error
+            }
             return 0
         } catch {
             let text =
@@ -146,9 +154,7 @@ package final class Master {
 
     private func serve() throws(MasterFailure) {
         do throws(SystemError) {
-            signalWatch = try loop.watch(signalQueue.descriptor.number) { [unowned self] in
-                takeSignals()
-            }
+            try watchSignals()
             while !isOver && failure == nil {
                 try loop.turn(until: deadline)
                 tick(now: Clock.monotonic)
@@ -156,19 +162,35 @@ package final class Master {
         } catch {
             throw MasterFailure(error, while: "the loop broke")
         }
-        if let failure {
-            endAtOnce()
-            throw failure
+        if let failure { throw failure }
+    }
+
+    private func watchSignals() throws(SystemError) {
+        guard signalWatch == nil else { return }
+        signalWatch = try loop.watch(signalQueue.descriptor.number) { [unowned self] in
+            takeSignals()
         }
     }
 
-    /// The start failed: children see the end of their channels; those that would not look are
-    /// killed.
+    /// The start failed: everything that was started is killed and waited for, for `endLimit` at
+    /// most. What then still lives sees the end of its channels.
     private func endAtOnce() {
+        phase = .stopping
+        stopStep = 2
         edges.stopNow()
         services.stopNow()
         plugins.stopNow()
         resolver.stop()
+        let latest = Clock.monotonic + Self.endLimit
+        do throws(SystemError) {
+            try watchSignals()
+            while ChildProcess.hasAny, Clock.monotonic < latest {
+                try loop.turn(until: min(deadline ?? latest, latest))
+                tick(now: Clock.monotonic)
+            }
+        } catch {
+            return
+        }
     }
 
     private var deadline: UInt64? {
