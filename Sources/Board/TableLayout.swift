@@ -1,8 +1,8 @@
 /// Where everything lies in the file `table`, computed from named capacities.
 ///
 /// Order: header · live edges · edges · services · endpoints · places · cells · waiters · requests
-/// in flight · client addresses. What several processes change lies on cache lines of its own. Pages that nobody
-/// touches cost nothing, so the capacities may be generous.
+/// in flight · client addresses. What several processes change lies on cache lines of its own.
+/// Pages that nobody touches cost nothing, so the capacities may be generous.
 @frozen
 public struct TableLayout: Equatable, Sendable {
     /// Services, `limits.services` for each generation that may live; at most 65,535, because a

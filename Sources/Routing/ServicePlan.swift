@@ -5,8 +5,10 @@ public struct ServicePlan: Sendable {
     public var balance: ServiceOptions.Balance
     public var health: ServiceOptions.PassiveHealth
     public var retry: ServiceOptions.Retry
-    /// How long a request may wait for a place, in nanoseconds. Waiting for a connection of an
-    /// upstream's pool is waiting for a place: the shorter of `queue.wait` and `pool.timeout` holds.
+    /// How long a request may wait for a place, in nanoseconds.
+    ///
+    /// Waiting for a connection of an upstream's pool is waiting for a place: the shorter of
+    /// `queue.wait` and `pool.timeout` holds.
     public var wait: UInt64
 
     public init(service: Int, _ options: ServiceOptions) {

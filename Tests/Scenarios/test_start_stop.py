@@ -286,7 +286,8 @@ def test_stop_by_the_control_socket_answers_when_drained(start_proxy):
 def test_without_a_file_an_app_is_served(start_proxy, folder):
     (folder / "hello.py").write_text(
         "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n")
-    done = run_proxy("--app", "hello:app", "--print-config", folder=folder, environment={"XDG_DATA_HOME": str(folder)})
+    done = run_proxy("--app", "hello:app", "--print-config", folder=folder, environment={
+        "XDG_DATA_HOME": str(folder), "PATH": "/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": ""})
     assert done.returncode == 0, done.stderr
     assert "hello:app" in done.stdout
 

@@ -38,7 +38,9 @@ struct HostFacts: Sendable {
                 guard let address = SocketAddress(address: address, port: port) else {
                     return false
                 }
-                return (try? ListeningSocket(bound: address).number) != nil
+                // Without listening: that would take connections away from listeners of our own.
+                return (try? ListeningSocket.checkFree(address)) != nil
+                    || PortOwner.isThisProcess(address)
             },
             interpreterFault: Interpreter.fault(of:as:),
             openFiles: { wanted in
