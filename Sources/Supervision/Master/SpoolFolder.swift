@@ -18,8 +18,8 @@ enum SpoolFolder {
             let status = try FileSystem.status(of: path)
             guard status.user != account.user, status.mode & 0o002 == 0 else { return }
             let isFree =
-                status.user == ProcessTraits.effectiveUser
-                && Set(try FileSystem.names(in: path)).isSubset(of: ["lost+found"])
+                try status.user == ProcessTraits.effectiveUser
+                && Set(FileSystem.names(in: path)).isSubset(of: ["lost+found"])
             if isNew || isFree || path == "\(state)/spool" {
                 try FileSystem.changeOwner(
                     ofFolder: path, user: account.user, group: account.group)
