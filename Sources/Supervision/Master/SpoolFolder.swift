@@ -17,9 +17,8 @@ enum SpoolFolder {
             guard let account else { return }
             let status = try FileSystem.status(of: path)
             guard status.user != account.user, status.mode & 0o002 == 0 else { return }
-            let isFree =
-                try status.user == ProcessTraits.effectiveUser
-                && Set(FileSystem.names(in: path)).isSubset(of: ["lost+found"])
+            let isEmpty = Set(try FileSystem.names(in: path)).isSubset(of: ["lost+found"])
+            let isFree = status.user == ProcessTraits.effectiveUser && isEmpty
             if isNew || isFree || path == "\(state)/spool" {
                 try FileSystem.changeOwner(
                     ofFolder: path, user: account.user, group: account.group)
