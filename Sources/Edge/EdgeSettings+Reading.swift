@@ -113,7 +113,7 @@ extension ServiceSettings {
             slot: 0, kind: [], dropsUnderscores: false, buffers: false, keepsConnections: false,
             firstTLSUpstream: -1, upstreamCount: 0, bodyBytesMax: 0, connectTimeout: 0,
             firstByteTimeout: 0, requestTimeout: 0, idleTimeout: 0, lifetime: 0,
-            idleMax: 0, attempts: 0)
+            idleMax: 0)
     }
 
     /// The settings of every service, in the order of the configuration.
