@@ -80,6 +80,10 @@ public struct FieldEdits: Sendable {
         return false
     }
 
+    /// Whether the configuration decides about a field of that name that the proxy would write.
+    @inline(__always)
+    func governs(_ code: FieldName) -> Bool { known.contains(code) }
+
     /// Whether a message's field is to be left out.
     @inline(__always)
     func drops(_ field: Field, in message: Span<UInt8>) -> Bool {

@@ -63,9 +63,11 @@ extension ByteWriter {
         write(
             fields: head.fields, behind: isPlain ? head.reason.end + 2 : 0, from: bytes,
             dropping: dropped, edits: edits)
-        if !edits.sets(.date), head.fields.first(.date) == nil { write(field: "Date", marks.date) }
+        if !edits.governs(.date), head.fields.first(.date) == nil {
+            write(field: "Date", marks.date)
+        }
         write(field: "X-Request-Id", marks.requestID)
-        write("Via: 1.1 proxy\r\n")
+        if !edits.governs(.via) { write("Via: 1.1 proxy\r\n") }
         if head.isUpgrade {
             write("Connection: Upgrade\r\n")
             if let upgrade = head.fields.first(.upgrade) {
