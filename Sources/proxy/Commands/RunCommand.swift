@@ -30,7 +30,8 @@ struct RunCommand: ParsableCommand {
     @Flag(
         name: [.customShort("T"), .long],
         help:
-            "Print the configuration with everything decided, env with its values too, as YAML, and end."
+            "Print the configuration with everything decided, also the values of env, "
+            + "as YAML, and end."
     )
     var printConfig = false
 
