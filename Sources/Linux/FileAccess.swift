@@ -125,8 +125,8 @@ package enum FileSystem {
     }
 
     /// A log on a descriptor that is open already, such as standard output: a copy of it, for it
-    /// may be a socket or somebody else's pipe, which cannot be opened by a path. A pipe that can is
-    /// opened anew, so that writes to it never wait, without a change for those who share it.
+    /// may be a socket or somebody else's pipe, which cannot be opened by a path. A pipe that can
+    /// is opened anew, so that writes to it never wait, without a change for those who share it.
     package static func log(on number: Int32) throws(SystemError) -> Descriptor {
         let copy = clinux_fcntl(number, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0 else { throw SystemError("fcntl") }

@@ -83,7 +83,8 @@ extension Master {
     }
 
     /// Refuses another place for what is made at the start: nobody would find the proxy there.
-    /// Nor another user: old and new edges share worker sockets and the spool, which have one owner.
+    /// Nor another user: old and new edges share worker sockets and the spool, which have one
+    /// owner.
     private func refuseMoved(_ plan: MasterPlan) throws(MasterFailure) {
         let (old, new) = (self.plan.options, plan.options)
         guard plan.account?.user == self.plan.account?.user,

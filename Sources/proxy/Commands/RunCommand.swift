@@ -29,9 +29,7 @@ struct RunCommand: ParsableCommand {
 
     @Flag(
         name: [.customShort("T"), .long],
-        help:
-            "Print the configuration with everything decided, env with its values too, as YAML, and end."
-    )
+        help: "Print the configuration with everything decided (and env), as YAML, and end.")
     var printConfig = false
 
     @Flag(name: .long, help: "With --test: the findings as a JSON list.")

@@ -5,8 +5,8 @@ import Linux
 enum Interpreter {
     /// How long an interpreter may take to start and end, in milliseconds. A cold one takes 200.
     private static let trialMilliseconds: Int32 = 5000
-    /// Imports with `site`, and looks at every folder it would import from; one that is not there is
-    /// no fault.
+    /// Imports with `site`, and looks at every folder it would import from; one that is not there
+    /// is no fault.
     private static let importTrial = """
         import __future__, os, sys
         for folder in sys.path:
