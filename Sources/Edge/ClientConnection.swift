@@ -40,6 +40,8 @@ struct ClientConnection {
         static let isPlainOnTLS = Flags(rawValue: 256)
         /// Its stream speaks TLS from the first byte on.
         static let hasSession = Flags(rawValue: 512)
+        /// Did not take its answer at once: `timeout.body` runs until it has taken what there is.
+        static let isTimed = Flags(rawValue: 1024)
     }
 
     let stream: Int32

@@ -4,6 +4,8 @@ enum EdgeLimits {
     static let receivesPerTurn = 4
     /// Connections accepted in a row before the others have their turn.
     static let acceptsPerTurn = 64
+    /// Connections of a listener accepted at the begin of a drain: the longest queue of a kernel.
+    static let acceptsAtDrain = 65_536
     /// Unsent bytes at which reading for that side stops; two large blocks keep both sides busy.
     static let unsentBytesMax = 131_072
     /// Bytes thrown away after the last answer, so that it is not lost to a reset.
@@ -24,6 +26,8 @@ enum EdgeLimits {
     /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a
     /// small block.
     static let addedBytesMax = 512
+    /// Bytes of a chunk's framing: 16 digits at most, and two line ends.
+    static let chunkFramingBytesMax = 20
     /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes
     /// have to wait.
     static let compactBytesMax = 3072

@@ -72,7 +72,8 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].waitingSince == 0 { exchanges[exchange].waitingSince = now }
         guard
             let waiter = balancer.wait(
-                service: slot, token: token.bits, now: now, keyHash: exchanges[exchange].keyHash)
+                service: slot, token: token.bits, since: exchanges[exchange].waitingSince,
+                keyHash: exchanges[exchange].keyHash)
         else {
             counters.add(.queueRefused)
             return fail(exchange, .connectionLimitReached)
@@ -157,7 +158,12 @@ extension EdgeLoop where World: ~Copyable {
     mutating func mayRetry(_ exchange: Int) -> Bool {
         let service = Int(exchanges[exchange].service)
         guard service >= 0 else { return false }
-        let attempts = Int(exchanges[exchange].state.retries) + 1
+        var attempts = Int(exchanges[exchange].state.retries) + 1
+        // A dead idle connection is none, but for a worker of ours: those never close one, so that
+        // it has died, and perhaps of the request.
+        if exchanges[exchange].state.hasMetStaleConnection, !exchanges[exchange].has(.isOurs) {
+            attempts -= 1
+        }
         return balancer.mayRetry(service: settings.services[service].slot, attempts: attempts)
     }
 
@@ -166,6 +172,7 @@ extension EdgeLoop where World: ~Copyable {
         counters.add(.retries)
         exchanges[exchange].lastFailure = failure
         clearDeadlines(exchange)
+        exchanges[exchange].waitingSince = 0
         exchanges[exchange].clear([.requestSent, .sendingBroke, .chunksRequest])
         if let endpoint = exchanges[exchange].endpoint, !exchanges[exchange].state.wasStale {
             exchanges[exchange].tried.insert(endpoint)

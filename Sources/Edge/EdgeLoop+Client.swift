@@ -32,26 +32,27 @@ extension EdgeLoop where World: ~Copyable {
         readClient(client)
     }
 
-    /// Receives and reads, as long as there are bytes, somebody wants them, and the turn's share
-    /// lasts.
+    /// Reads what was received, and receives more, as long as somebody wants it and the turn's share
+    /// lasts. The end of the stream counts only when everything before it was read.
     mutating func readClient(_ client: Int) {
         let generation = clients.generation(at: client)
-        if !clients[client].inbound.isNone {
-            readInput(client)
-            guard clients.holds(client, generation: generation) else { return }
-        }
         for _ in 0..<EdgeLimits.receivesPerTurn {
-            guard clients[client].has(.readable), wantsInput(client) else { return }
-            guard receive(client) else { return }
-            readInput(client)
-            guard clients.holds(client, generation: generation) else { return }
+            if !clients[client].inbound.isNone {
+                readInput(client)
+                // A request that began or ended by that is gone on with before more is received.
+                guard clients.holds(client, generation: generation), !clients[client].has(.queued)
+                else { return }
+            }
+            guard wantsInput(client) else { return }
+            if clients[client].has(.ended) { return inputEnded(client) }
+            guard clients[client].has(.readable), receive(client) else { return }
         }
-        if clients[client].has(.readable), wantsInput(client) { queue(client: client) }
+        queue(client: client)
     }
 
     /// Receives once.
     ///
-    /// - Returns: whether bytes came.
+    /// - Returns: whether bytes came, or the end.
     private mutating func receive(_ client: Int) -> Bool {
         var block = clients[client].inbound
         if block.isNone {
@@ -78,7 +79,7 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].clear(.readable)
             clients[client].set(.ended)
             releaseEmptyInbound(client)
-            inputEnded(client)
+            return true
         case .failed:
             clientBroke(client)
         }
@@ -101,8 +102,10 @@ extension EdgeLoop where World: ~Copyable {
         case .lingering: return true
         case .busy: return wantsBody(Int(clients[client].exchange))
         case .tunneling:
-            let upstream = Int(exchanges[Int(clients[client].exchange)].upstream)
-            return upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
+            let exchange = Int(clients[client].exchange)
+            let upstream = Int(exchanges[exchange].upstream)
+            return exchanges[exchange].has(.sendingBroke)
+                || upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
         }
     }
 
@@ -178,7 +181,10 @@ extension EdgeLoop where World: ~Copyable {
                 if clients[client].has(.closing) { endClient(client) }
                 return
             }
-            guard refillFromSpool(exchange) else { return clientDrained(exchange) }
+            let generation = exchanges.generation(at: exchange)
+            if refillFromSpool(exchange) { continue }
+            if exchanges.holds(exchange, generation: generation) { clientDrained(exchange) }
+            return
         }
     }
 
@@ -190,6 +196,7 @@ extension EdgeLoop where World: ~Copyable {
             network.rewatch(clients[client].stream, token: token(client: client), writable: true)
         }
         if clients[client].phase == .busy || clients[client].phase == .reading {
+            clients[client].set(.isTimed)
             timers.set(client, to: now + settings.options.timeouts.body)
         }
     }
@@ -242,7 +249,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].outbound.giveAll(to: pool)
         connectionClosed(client)
         network.close(clients[client].stream, isBroken: isBroken)
-        addresses.remove(clients[client].address)
+        let address = clients[client].address
+        addresses.remove(high: address.high, low: address.low)
         clients.remove(at: client)
         resumeAccepting()
     }

@@ -29,7 +29,7 @@ extension EdgeLoop where World: ~Copyable {
         case .connected(let stream): open(exchange, stream, lease, isConnecting: false)
         case .inProgress(let stream): open(exchange, stream, lease, isConnecting: true)
         case .full:
-            giveBack(lease)
+            balancer.releaseFull(lease, now: now)
             perform(exchanges[exchange].state.handle(.endpointFull), exchange)
         case .exhausted:
             giveBack(lease)
@@ -53,6 +53,8 @@ extension EdgeLoop where World: ~Copyable {
     /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it;
     /// the others find out as they go, and are sent again.
     private mutating func takeIdle(_ lease: Lease, for exchange: Int) -> Int? {
+        // Where one was dead the others are likely to be.
+        guard !exchanges[exchange].state.hasMetStaleConnection else { return nil }
         while let upstream = idle.first(of: lease.endpoint, in: upstreams) {
             guard
                 exchanges[exchange].state.isIdempotent
@@ -149,6 +151,12 @@ extension EdgeLoop where World: ~Copyable {
         }
         if !readiness.isDisjoint(with: [.peerClosed, .hungUp, .failed]) {
             upstreams[upstream].set([.peerClosed, .readable])
+            let exchange = Int(upstreams[upstream].exchange)
+            if readiness.contains(.failed), exchange >= 0,
+                exchanges[exchange].state.phase == .tunneling
+            {
+                tunnelBroke(exchange)
+            }
         }
         if readiness.contains(.readable) { upstreams[upstream].set(.readable) }
         if readiness.contains(.writable) { upstreams[upstream].clear(.blocked) }
@@ -159,10 +167,22 @@ extension EdgeLoop where World: ~Copyable {
     mutating func continueUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
         if upstreams[upstream].exchange >= 0, !upstreams[upstream].has(.blocked) {
-            pumpRequest(Int(upstreams[upstream].exchange))
+            sendOn(Int(upstreams[upstream].exchange))
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
         readUpstream(upstream)
+    }
+
+    /// Sends on what waits for the endpoint; where that made room the client goes on, if only to
+    /// end.
+    private mutating func sendOn(_ exchange: Int) {
+        let generation = exchanges.generation(at: exchange)
+        let isTunnel = exchanges[exchange].state.phase == .tunneling
+        if isTunnel { flushTunnel(exchange) } else { pumpRequest(exchange) }
+        guard exchanges.holds(exchange, generation: generation),
+            isTunnel || !exchanges[exchange].has(.requestReceived)
+        else { return }
+        queue(client: Int(exchanges[exchange].client))
     }
 
     /// The answer has been read to its end: the place is free, and the connection is kept if it can
@@ -195,7 +215,9 @@ extension EdgeLoop where World: ~Copyable {
     mutating func loseUpstream(_ upstream: Int, _ failure: Failure) {
         let exchange = Int(upstreams[upstream].exchange)
         if let lease = upstreams[upstream].lease {
-            if failure != .proxyInternalError { endpointFailed(lease) }
+            if exchange < 0 || exchanges[exchange].state.blamesEndpoint(for: failure) {
+                endpointFailed(lease)
+            }
             upstreams[upstream].lease = nil
             giveBack(lease)
         }

@@ -64,12 +64,19 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Reads the next part of the answer back from its file.
+    /// Reads the next part of the answer back from its file; what waits for the file's end follows
+    /// it.
     ///
-    /// - Returns: whether there is something to send now.
+    /// - Returns: whether there is something to send now; false also when the exchange has ended over
+    ///   it.
     mutating func refillFromSpool(_ exchange: Int) -> Bool {
-        guard isSpooling(exchange) else { return false }
         let client = Int(exchanges[exchange].client)
+        guard isSpooling(exchange) else {
+            guard !exchanges[exchange].answerEnd.isEmpty else { return false }
+            clients[client].outbound.append(
+                contentsOf: &exchanges[exchange].answerEnd, in: pool)
+            return true
+        }
         let block = pool.take(.large)
         guard !block.isNone else {
             pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
@@ -85,6 +92,8 @@ extension EdgeLoop where World: ~Copyable {
             fail(exchange, .proxyInternalError)
             return false
         }
+        // The limit is the file's: an emptied one has room again.
+        if !isSpooling(exchange) { spools[Int(exchanges[exchange].spool)].restart() }
         clients[client].outbound.append(block, in: pool)
         return true
     }
@@ -93,6 +102,11 @@ extension EdgeLoop where World: ~Copyable {
     /// on.
     mutating func clientDrained(_ exchange: Int) {
         if isSpooling(exchange) { return }
+        let client = Int(exchanges[exchange].client)
+        if clients[client].has(.isTimed) {
+            clients[client].clear(.isTimed)
+            if clients[client].phase == .busy { setBodyDeadline(exchange) }
+        }
         switch exchanges[exchange].state.phase {
         case .delivering:
             perform(exchanges[exchange].state.handle(.delivered), exchange)
@@ -107,24 +121,44 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Puts framing behind everything that waits for the client, in its file if a part does.
+    /// Puts framing behind everything that waits for the client, in its file if a part does. It is
+    /// little, and the last of an answer: where the file takes no more it stays in memory.
     mutating func putBehind(_ exchange: Int, _ piece: inout BlockChain) {
         let client = Int(exchanges[exchange].client)
         guard isSpooling(exchange) else {
             return clients[client].outbound.append(contentsOf: &piece, in: pool)
         }
-        if !spool(exchange, piece) { exchanges[exchange].clear(.keepsClient) }
-        piece.giveAll(to: pool)
+        if spool(exchange, piece) {
+            piece.giveAll(to: pool)
+        } else {
+            exchanges[exchange].answerEnd.append(contentsOf: &piece, in: pool)
+        }
     }
 
     /// Copies bytes behind a chain's last one, as one chunk if asked (RFC 9112 section 7.1).
+    ///
+    /// - Returns: false, with nothing written, when the edge has no block left.
     func append(
         _ data: Span<UInt8>, inChunks: Bool, to chain: inout BlockChain
     ) -> Bool {
         guard inChunks else { return chain.append(data, in: pool) }
         guard data.count > 0 else { return true }
-        let line = framing.fill { $0.write(chunkSize: data.count) }
-        guard chain.append(line, in: pool), chain.append(data, in: pool) else { return false }
-        return chain.append(framing.fill { $0.writeChunkEnd() }, in: pool)
+        if data.count + EdgeLimits.chunkFramingBytesMax <= chain.room(in: pool) {
+            return writeChunk(data, to: &chain)
+        }
+        var chunk = BlockChain()
+        guard writeChunk(data, to: &chunk) else {
+            chunk.giveAll(to: pool)
+            return false
+        }
+        chain.append(contentsOf: &chunk, in: pool)
+        return true
+    }
+
+    /// - Returns: false, with a part written, when the edge has no block left.
+    private func writeChunk(_ data: Span<UInt8>, to chain: inout BlockChain) -> Bool {
+        chain.append(framing.fill { $0.write(chunkSize: data.count) }, in: pool)
+            && chain.append(data, in: pool)
+            && chain.append(framing.fill { $0.writeChunkEnd() }, in: pool)
     }
 }

@@ -22,7 +22,9 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].set(.closing)
             return endClient(client)
         }
-        guard !clients[client].has(.ended) else { return closeClient(client) }
+        if clients[client].has(.ended), clients[client].inbound.isNone {
+            return closeClient(client)
+        }
         timers.set(client, to: now + settings.options.timeouts.idle)
         if !clients[client].inbound.isNone || clients[client].has(.readable) {
             queue(client: client)
@@ -94,6 +96,7 @@ extension EdgeLoop where World: ~Copyable {
         timers.clear(timer(exchange: exchange))
         if !exchanges[exchange].text.isNone { pool.give(exchanges[exchange].text) }
         freeBody(exchange)
+        exchanges[exchange].answerEnd.giveAll(to: pool)
         if exchanges[exchange].spool >= 0 { spools.remove(at: Int(exchanges[exchange].spool)) }
         exchanges.remove(at: exchange)
     }

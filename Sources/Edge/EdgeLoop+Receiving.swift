@@ -33,6 +33,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchange >= 0 else { return true }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
         if exchanges[exchange].has(.buffersAnswer) {
+            if isSpooling(exchange) { return maySpool(exchange) }
             return waiting < settings.options.limits.responseMemoryBytes || maySpool(exchange)
         }
         return waiting < EdgeLimits.unsentBytesMax
@@ -61,6 +62,9 @@ extension EdgeLoop where World: ~Copyable {
         }
         switch network.receive(upstreams[upstream].stream, into: block, of: pool) {
         case .bytes(_, let isDrained):
+            // A request is never sent again after the first byte of an answer.
+            let exchange = Int(upstreams[upstream].exchange)
+            if exchange >= 0 { exchanges[exchange].state.isReplayable = false }
             if isDrained, !upstreams[upstream].has(.peerClosed) {
                 upstreams[upstream].clear(.readable)
             }
@@ -169,7 +173,7 @@ extension EdgeLoop where World: ~Copyable {
                     // before it.
                     upstreams[upstream].decoder = before
                     upstreams[upstream].set(.isHeld)
-                    return flushClient(Int(exchanges[exchange].client))
+                    return waitForRoom(upstream, exchange)
                 }
             case .needMore(let consumed):
                 if consumed > 0 { consumeAnswer(upstream, consumed) }
@@ -190,6 +194,16 @@ extension EdgeLoop where World: ~Copyable {
             }
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
+    }
+
+    /// The client makes room by taking what waits; if nothing does, it is blocks that are wanting.
+    private mutating func waitForRoom(_ upstream: Int, _ exchange: Int) {
+        let client = Int(exchanges[exchange].client)
+        if clients[client].outbound.isEmpty, !isSpooling(exchange) {
+            return pauseForMemory(
+                Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
+        }
+        flushClient(client)
     }
 
     /// Hands body bytes of the answer to the client's side.
@@ -224,6 +238,7 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func answerStreamEnded(_ upstream: Int, isBroken: Bool) {
         let exchange = Int(upstreams[upstream].exchange)
         if exchange >= 0, exchanges[exchange].state.phase == .tunneling {
+            if isBroken { tunnelBroke(exchange) }
             return tunnelHalfClosed(byEndpoint: exchange)
         }
         guard upstreams[upstream].has(.headRead) else {

@@ -43,7 +43,11 @@ extension EdgeLoop where World: ~Copyable {
                 return refuseBody(exchange, fault.refusal)
             }
         }
-        if hasNew, exchanges.holds(exchange, generation: exchangeGeneration) { bodyGrew(exchange) }
+        guard hasNew, exchanges.holds(exchange, generation: exchangeGeneration) else { return }
+        bodyGrew(exchange)
+        guard exchanges.holds(exchange, generation: exchangeGeneration) else { return }
+        // The endpoint took it at once: what is left is read, if only the end.
+        if wantsBody(exchange) { queue(client: client) }
     }
 
     private mutating func takeBody(_ client: Int, _ exchange: Int, _ range: ByteRange) -> Bool {
@@ -143,7 +147,7 @@ extension EdgeLoop where World: ~Copyable {
     /// The request has been received to its end.
     private mutating func bodyEnded(_ client: Int, _ exchange: Int) {
         exchanges[exchange].set(.requestReceived)
-        timers.set(client, to: TimerWheel.never)
+        setBodyDeadline(exchange)
         if exchanges[exchange].state.phase == .collecting {
             perform(exchanges[exchange].state.handle(.ready), exchange)
         } else if exchanges[exchange].upstream >= 0 {
@@ -236,14 +240,7 @@ extension EdgeLoop where World: ~Copyable {
             }
         }
         guard exchanges[exchange].has(.requestReceived) else {
-            // Room again: the client may go on.
-            setBodyDeadline(exchange)
-            if clients[Int(exchanges[exchange].client)].has(.readable)
-                || !clients[Int(exchanges[exchange].client)].inbound.isNone
-            {
-                queue(client: Int(exchanges[exchange].client))
-            }
-            return
+            return setBodyDeadline(exchange)
         }
         if !exchanges[exchange].has(.requestSent) { requestSent(exchange) }
     }

@@ -40,7 +40,7 @@ extension EdgeLoop where World: ~Copyable {
             }
         case .busy:
             let exchange = Int(clients[client].exchange)
-            if exchanges[exchange].has(.requestReceived) || clients[client].has(.blocked) {
+            if clients[client].has(.isTimed) {
                 // The client does not take its answer.
                 perform(exchanges[exchange].state.handle(.clientGone), exchange)
             } else {
@@ -80,9 +80,11 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too
-    /// low; no time runs while it is us who do not take them.
+    /// low; no time runs while it is us who do not take them. The time it has for taking its answer
+    /// goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
+        guard !clients[client].has(.isTimed) else { return }
         guard wantsBody(exchange) else {
             exchanges[exchange].bodySince = 0
             return timers.set(client, to: TimerWheel.never)

@@ -16,15 +16,18 @@ extension EdgeLoop where World: ~Copyable {
         arm(exchange)
         upstreams[upstream].set(.isSpent)
         touchTunnel(exchange)
-        if !clients[client].inbound.isNone || clients[client].has(.readable) {
-            queue(client: client)
-        }
+        queue(client: client)
         if !upstreams[upstream].inbound.isNone { return passToClient(exchange) }
         flushClient(client)
     }
 
+    /// Something passed. What a broken endpoint has left behind the client has to take as fast as
+    /// any answer.
     private mutating func touchTunnel(_ exchange: Int) {
-        timers.set(Int(exchanges[exchange].client), to: now + settings.options.timeouts.tunnel)
+        let timeouts = settings.options.timeouts
+        let isBroken = exchanges[exchange].has(.sendingBroke)
+        timers.set(
+            Int(exchanges[exchange].client), to: now + (isBroken ? timeouts.body : timeouts.tunnel))
     }
 
     /// Passes what the client sent on to the endpoint.
@@ -34,6 +37,8 @@ extension EdgeLoop where World: ~Copyable {
         guard !block.isNone, pool.count(of: block) > 0 else { return }
         let upstream = Int(exchanges[exchange].upstream)
         clients[client].inbound = .none
+        // Nobody takes it any more.
+        if exchanges[exchange].has(.sendingBroke) { return pool.give(block) }
         exchanges[exchange].result.requestBytes += UInt64(pool.count(of: block))
         upstreams[upstream].outbound.append(block, in: pool)
         touchTunnel(exchange)
@@ -59,11 +64,15 @@ extension EdgeLoop where World: ~Copyable {
         let generation = upstreams.generation(at: upstream)
         pumpRequest(exchange)
         guard upstreams.holds(upstream, generation: generation) else { return }
-        let client = Int(exchanges[exchange].client)
-        if clients[client].has(.readable), upstreams[upstream].outbound.isEmpty {
-            queue(client: client)
-        }
+        if exchanges[exchange].has(.sendingBroke) { touchTunnel(exchange) }
         finishTunnelIfDone(exchange)
+    }
+
+    /// The endpoint's stream is broken: nothing more goes there. What it sent before may still be
+    /// read.
+    mutating func tunnelBroke(_ exchange: Int) {
+        exchanges[exchange].set(.sendingBroke)
+        touchTunnel(exchange)
     }
 
     /// The client has ended its direction.
@@ -81,7 +90,8 @@ extension EdgeLoop where World: ~Copyable {
     /// The client has taken everything.
     mutating func tunnelDrained(_ exchange: Int) { finishTunnelIfDone(exchange) }
 
-    /// Passes an end on once everything before it was, and ends the tunnel after both.
+    /// Passes an end on once everything before it was, and ends the tunnel after both, or when the
+    /// endpoint is gone and the client has what it left behind.
     private mutating func finishTunnelIfDone(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
         let upstream = Int(exchanges[exchange].upstream)
@@ -90,6 +100,10 @@ extension EdgeLoop where World: ~Copyable {
             && clients[client].inbound.isNone
         let toClientIsDone =
             exchanges[exchange].has(.endpointEndedTunnel) && clients[client].outbound.isEmpty
+        if exchanges[exchange].has(.sendingBroke) {
+            if toClientIsDone { fail(exchange, .connectionTerminated) }
+            return
+        }
         if toEndpointIsDone, !exchanges[exchange].has(.endWasPassedToEndpoint) {
             exchanges[exchange].set(.endWasPassedToEndpoint)
             network.shutdownWrite(upstreams[upstream].stream)

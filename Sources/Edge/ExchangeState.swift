@@ -77,13 +77,14 @@ struct ExchangeState {
     private(set) var retries: UInt16 = 0
     /// The request may be sent twice (RFC 9110 section 9.2.2).
     let isIdempotent: Bool
-    /// A dead idle connection was met before; it is met once without counting as an attempt.
-    private var hasMetStaleConnection = false
+    /// A dead idle connection was met before; it is met once without counting as an attempt, and no
+    /// idle connection is tried after it.
+    private(set) var hasMetStaleConnection = false
     /// The last retry was for such a connection: the endpoint itself is not at fault.
     private(set) var wasStale = false
 
-    /// Everything needed to send the request again is still there; false once a streamed byte has
-    /// gone.
+    /// Everything needed to send the request again is still there, and no byte of an answer has
+    /// come; false once a streamed byte has gone.
     var isReplayable = true
     /// At least one byte was written on the present connection.
     var wasSent = false
@@ -184,8 +185,14 @@ struct ExchangeState {
         return isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)
     }
 
-    /// Whether the endpoint closed an idle connection while this request was on its way to it: that
-    /// says nothing about the endpoint, and is made good once without being counted.
+    /// Whether the endpoint is to blame: not for closing an idle connection while this request was on
+    /// its way to it.
+    func blamesEndpoint(for failure: Failure) -> Bool {
+        failure != .proxyInternalError
+            && !(phase == .sending && failure == .connectionTerminated && isConnectionReused)
+    }
+
+    /// Whether such a close can be made good, once, without being counted.
     private func meetsStaleConnection(_ failure: Failure) -> Bool {
         failure == .connectionTerminated && isConnectionReused && !hasMetStaleConnection
             && isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)

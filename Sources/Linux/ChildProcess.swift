@@ -46,6 +46,21 @@ package struct ChildProcess: ~Copyable {
         descriptor = Descriptor(owning: number)
     }
 
+    /// Takes hold of a process whose number somebody has told us who may lie: it has to be a child
+    /// of one of `parents` and, when one is named, wholly of this user.
+    ///
+    /// Throws `ESRCH` when there is none, `EPERM` when it is a stranger.
+    package init(pid: Int32, childOf parents: [Int32], user: UInt32?) throws(SystemError) {
+        let process = try ChildProcess(pid: pid)
+        let family = ProcessTraits.family(of: pid)
+        // Still there, so what was read is about the process that is held.
+        guard let family, process.send(0) else { throw SystemError("pidfd_open", number: ESRCH) }
+        guard parents.contains(family.parent), user == nil || family.user == user else {
+            throw SystemError("pidfd_open", number: EPERM)
+        }
+        self = process
+    }
+
     /// Sends a signal; false when the process has ended already.
     @discardableResult
     package func send(_ signal: Int32) -> Bool {

@@ -67,12 +67,21 @@ public struct SpoolFile: ~Copyable {
                 readBack += UInt64(got)
                 return got
             }
-            guard got < 0, clinux_errno() == EINTR else { throw SystemError("pread") }
+            // Shorter than it was written: the disk lost something.
+            if got == 0 { throw SystemError("pread", number: EIO) }
+            guard clinux_errno() == EINTR else { throw SystemError("pread") }
         }
     }
 
     /// Begins to read from the first byte again: for a request that is sent a second time.
     public mutating func rewind() { readBack = 0 }
+
+    /// Begins to write from the first byte again, once everything has been read back.
+    public mutating func restart() {
+        precondition(count == 0)
+        written = 0
+        readBack = 0
+    }
 }
 
 /// A folder's path, kept ready for the kernel.

@@ -15,12 +15,28 @@ public struct BlockChain: Sendable {
     /// The block that holds the first unread byte, or `.none`.
     @inlinable public var first: BlockID { head }
 
-    /// Puts a block with at least one byte behind the last one and takes it over; gives an empty
-    /// one back.
+    /// A block with no more bytes than this is copied into the last one's room, where they fit: half
+    /// a large block.
+    @usableFromInline static let copiedBytesMax = BlockSize.large.bytes / 2
+
+    /// Bytes that fit behind the last one without another block.
+    @inlinable
+    public func room(in pool: BlockPool) -> Int { tail.isNone ? 0 : pool.room(in: tail) }
+
+    /// Takes a block over and puts its bytes behind the last one.
+    ///
+    /// A block that holds little is copied and given back, so that small pieces that wait, one
+    /// received in each block, do not use up the pool: of the large blocks of a chain all but the
+    /// first and last are at least half full. A short body goes behind its head that way, and one
+    /// block to the kernel, which is cheaper than to gather two.
     @inlinable
     public mutating func append(_ block: BlockID, in pool: BlockPool) {
         let count = pool.count(of: block)
         guard count > 0 else { return pool.give(block) }
+        if count <= Self.copiedBytesMax, count <= room(in: pool) {
+            write(pool.bytes(of: block), to: tail, in: pool)
+            return pool.give(block)
+        }
         pool.setNext(after: block, to: .none)
         if tail.isNone { head = block } else { pool.setNext(after: tail, to: block) }
         tail = block
@@ -33,15 +49,14 @@ public struct BlockChain: Sendable {
     public mutating func append(_ bytes: Span<UInt8>, in pool: BlockPool) -> Bool {
         var rest = bytes
         var added = BlockChain()
-        if !tail.isNone {
-            let fits = min(pool.room(in: tail), rest.count)
-            if fits == rest.count {
-                write(rest, to: tail, in: pool)
-                return true
-            }
+        if rest.count <= room(in: pool) {
+            if rest.count > 0 { write(rest, to: tail, in: pool) }
+            return true
         }
         while rest.count > 0 {
-            let block = pool.take(rest.count > BlockSize.small.bytes ? .large : .small)
+            // Small blocks are for what is short; a chain that grows is not.
+            let isShort = rest.count <= BlockSize.small.bytes && count < BlockSize.small.bytes
+            let block = pool.take(isShort ? .small : .large)
             guard !block.isNone else {
                 added.giveAll(to: pool)
                 return false
@@ -59,13 +74,18 @@ public struct BlockChain: Sendable {
 
     /// Copies this chain's bytes behind another's last one.
     ///
-    /// - Returns: false, with a part written, when the pool's budget is used up.
+    /// - Returns: false, with nothing written, when the pool's budget is used up.
     public func appendCopy(to other: inout BlockChain, in pool: BlockPool) -> Bool {
+        var copy = BlockChain()
         var block = head
         while !block.isNone {
-            guard other.append(pool.bytes(of: block), in: pool) else { return false }
+            guard copy.append(pool.bytes(of: block), in: pool) else {
+                copy.giveAll(to: pool)
+                return false
+            }
             block = pool.next(after: block)
         }
+        other.append(contentsOf: &copy, in: pool)
         return true
     }
 
@@ -128,7 +148,8 @@ public struct BlockChain: Sendable {
         if head.isNone { tail = .none }
     }
 
-    private mutating func write(
+    @usableFromInline
+    mutating func write(
         _ bytes: Span<UInt8>, to block: BlockID, in pool: BlockPool
     ) {
         var writer = pool.writer(into: block)

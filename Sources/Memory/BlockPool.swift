@@ -82,12 +82,6 @@ public struct BlockPool {
     /// Blocks that are taken now, of both sizes.
     public var taken: Int { unsafe state.pointee.taken.small + state.pointee.taken.large }
 
-    /// True when less than an eighth of the large blocks is left: time to stop reading ahead.
-    @inlinable public var isScarce: Bool {
-        unsafe state.pointee.taken.large > largeCount - largeCount / 8
-            || state.pointee.taken.small > smallCount - smallCount / 8
-    }
-
     /// An empty block, or `.none` when the budget is used up.
     @inlinable
     public func take(_ size: BlockSize) -> BlockID {
@@ -209,14 +203,6 @@ public struct BlockPool {
         let index = checked(block)
         precondition(count >= 0 && count <= room(in: block))
         unsafe headers[index].end += UInt32(count)
-    }
-
-    /// Leaves only the first `count` unread bytes.
-    @inlinable
-    public func truncate(_ block: BlockID, to count: Int) {
-        let index = checked(block)
-        precondition(count >= 0 && count <= self.count(of: block))
-        unsafe headers[index].end = headers[index].start + UInt32(count)
     }
 
     /// Moves the unread bytes to the block's beginning, or into a large block when they begin there

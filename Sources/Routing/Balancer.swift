@@ -120,6 +120,13 @@ public struct Balancer: ~Copyable {
         offer(service, endpoint: Int(lease.endpoint.index))
     }
 
+    /// Gives a place back at an endpoint that took no connection at this moment: this edge passes it
+    /// over until the next look for room, so that nobody is sent there again and again.
+    public mutating func releaseFull(_ lease: Lease, now: UInt64) {
+        pools[position(Int(lease.service))].noteFull(lease.endpoint, now: now)
+        release(lease)
+    }
+
     /// Offers a freed place to the oldest waiter of all edges.
     private mutating func offer(_ service: Int, endpoint: Int) {
         guard let oldest = table.oldestWaiting(service) else { return }
@@ -145,16 +152,19 @@ public struct Balancer: ~Copyable {
 
     /// Lets a request wait; nil if the queue is full.
     ///
-    /// - Parameter token: what `nextServed` and `nextExpired` call it by.
+    /// - Parameters:
+    ///   - token: what `nextServed` and `nextExpired` call it by.
+    ///   - since: when it began to wait: now, or earlier for one whose place was of no use, which
+    ///     stands where it stood, and no longer than it may.
     /// - Returns: the waiter, for `cancel`.
     public mutating func wait(
-        service: Int, token: UInt64, now: UInt64, keyHash: UInt64 = 0,
+        service: Int, token: UInt64, since: UInt64, keyHash: UInt64 = 0,
         tried: TriedEndpoints = TriedEndpoints()
     ) -> Int? {
         let line = position(service)
-        let waiter = queue.append(
-            to: line, token: token, now: now, deadline: now &+ waits[line], keyHash: keyHash,
-            tried: tried)
+        let waiter = queue.insert(
+            into: line, token: token, since: since, deadline: since &+ waits[line],
+            keyHash: keyHash, tried: tried)
         // A place that was freed before the others could see this waiter is found now.
         if waiter != nil { queue.call(line, .look) }
         return waiter

@@ -28,6 +28,10 @@ struct EndpointPool: ~Copyable {
     /// The service's index in the table.
     let service: Int
 
+    /// Nanoseconds without a further try at an endpoint that took no connection. Less than the time
+    /// between two looks for room.
+    private static let fullNanoseconds: UInt64 = 50_000_000
+
     init(_ plan: ServicePlan, table: Table, edge: EdgeIdentity, seed: UInt64) {
         self.table = table
         self.edge = edge
@@ -68,7 +72,7 @@ struct EndpointPool: ~Copyable {
         let status = slot.status
         let until = slot.pausedUntil.loadRelaxed()
         guard status.isReady, slot.service == service, slot.weight > 0, until == 0,
-            !tried.contains(slot.reference),
+            !tried.contains(slot.reference), !members.isFull(index: hint, now: now),
             case .taken(let lease) = table.take(
                 hint, expecting: status, service: UInt16(service), for: edge)
         else { return nil }
@@ -106,6 +110,10 @@ struct EndpointPool: ~Copyable {
         for step in 1...members.count {
             let position = (state.last + step) % members.count
             guard !query.tried.contains(members.reference(position)) else { continue }
+            guard !members.isFull(position, now: query.now) else {
+                foundFull = true
+                continue
+            }
             let taking: Taking
             if ignoresPauses {
                 taking = table.take(
@@ -154,6 +162,11 @@ struct EndpointPool: ~Copyable {
             return health.pause(slot, among: members, now: now)
         case .unknown: return nil
         }
+    }
+
+    /// Passes an endpoint over for a moment: it took no connection, and would not take the next.
+    mutating func noteFull(_ endpoint: EndpointReference, now: UInt64) {
+        members.noteFull(Int(endpoint.index), until: now &+ Self.fullNanoseconds)
     }
 
     /// Gives the place back; a trial that nothing was learned of may be made again.

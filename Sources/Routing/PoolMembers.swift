@@ -9,13 +9,18 @@ struct PoolMembers: ~Copyable {
         var status: EndpointStatus
         var index: UInt32
         var weight: UInt32
+        /// Its places are taken for so long, whatever the table says: it took no connection.
+        var fullUntil: UInt64 = 0
     }
 
+    private let place = Immobile()
     private let table: Table
     let service: ServiceSlot
     private var members: [Member] = []
     /// Positions by turns; empty when all weights are equal.
     private var schedule: [UInt32] = []
+    /// The latest of the members' `fullUntil`.
+    private var fullUntil: UInt64 = 0
     private var version: UInt64 = 0
     private var wasRead = false
 
@@ -100,10 +105,30 @@ struct PoolMembers: ~Copyable {
             index: members[position].index, generation: members[position].status.generation)
     }
 
-    /// Not tried by this request, and not paused; one whose pause is over counts as available.
+    /// Takes an endpoint as full until a moment.
+    mutating func noteFull(_ index: Int, until: UInt64) {
+        fullUntil = max(fullUntil, until)
+        for position in members.indices where Int(members[position].index) == index {
+            members[position].fullUntil = until
+        }
+    }
+
+    @inline(__always)
+    func isFull(_ position: Int, now: UInt64) -> Bool { members[position].fullUntil > now }
+
+    /// Whether the endpoint in a slot of the table is taken as full.
+    func isFull(index: Int, now: UInt64) -> Bool {
+        guard fullUntil > now else { return false }
+        return members.contains { Int($0.index) == index && $0.fullUntil > now }
+    }
+
+    /// Not tried by this request, not taken as full, and not paused; one whose pause is over counts
+    /// as available.
     @inline(__always)
     func isAvailable(_ position: Int, _ query: ChoiceQuery) -> Bool {
-        guard !query.tried.contains(reference(position)) else { return false }
+        guard !query.tried.contains(reference(position)), !isFull(position, now: query.now) else {
+            return false
+        }
         let until = table.endpoint(index(position)).pausedUntil.loadRelaxed()
         return until == 0 || until <= query.now
     }

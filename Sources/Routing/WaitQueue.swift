@@ -53,6 +53,7 @@ struct WaitLine {
 /// The waiters of one edge, for all its services: bounded, in order, published on the board;
 /// nothing is allocated after `init`.
 struct WaitQueue: ~Copyable {
+    private let place = Immobile()
     private let table: Table
     private let edge: EdgeIdentity
     private let waiters: SlotTable<Waiter>
@@ -76,16 +77,18 @@ struct WaitQueue: ~Copyable {
         called.reserveCapacity(services.count)
     }
 
-    /// Puts a waiter at the end of a line; nil if the queue of all edges, or this edge's memory, is
-    /// full.
-    mutating func append(
-        to line: Int, token: UInt64, now: UInt64, deadline: UInt64, keyHash: UInt64,
+    /// Puts a waiter into a line, in order of time: at its end, but for one that is put back. Nil if
+    /// the queue of all edges, or this edge's memory, is full.
+    mutating func insert(
+        into line: Int, token: UInt64, since: UInt64, deadline: UInt64, keyHash: UInt64,
         tried: TriedEndpoints
     ) -> Int? {
         guard !waiters.isFull else { return nil }
-        let isFirst = lines[line].count == 0
         // A time of 0 says that nobody waits.
-        let since = max(now, 1)
+        let since = max(since, 1)
+        let behind = firstYounger(than: since, in: line)
+        let isFirst = behind == lines[line].head
+        let before = behind == WaitLine.nobody ? lines[line].tail : waiters[Int(behind)].before
         let oldest = isFirst ? since : waiters[Int(lines[line].head)].since
         guard
             table.enterQueue(
@@ -94,16 +97,29 @@ struct WaitQueue: ~Copyable {
         let index = waiters.insert(
             Waiter(
                 token: token, since: since, deadline: deadline, keyHash: keyHash, tried: tried,
-                before: lines[line].tail, behind: WaitLine.nobody, line: UInt16(line)))
-        if isFirst {
+                before: before, behind: behind, line: UInt16(line)))
+        if lines[line].count == 0 { waitingLines.append(UInt16(line)) }
+        if before == WaitLine.nobody {
             lines[line].head = UInt32(index)
-            waitingLines.append(UInt16(line))
         } else {
-            waiters[Int(lines[line].tail)].behind = UInt32(index)
+            waiters[Int(before)].behind = UInt32(index)
         }
-        lines[line].tail = UInt32(index)
+        if behind == WaitLine.nobody {
+            lines[line].tail = UInt32(index)
+        } else {
+            waiters[Int(behind)].before = UInt32(index)
+        }
         lines[line].count += 1
         return index
+    }
+
+    /// The first of a line who came after a moment, `nobody` if none did.
+    private func firstYounger(than since: UInt64, in line: Int) -> UInt32 {
+        let tail = lines[line].tail
+        if tail == WaitLine.nobody || waiters[Int(tail)].since <= since { return WaitLine.nobody }
+        var next = lines[line].head
+        while waiters[Int(next)].since <= since { next = waiters[Int(next)].behind }
+        return next
     }
 
     /// Takes a waiter out, and publishes who is the oldest now.

@@ -24,6 +24,7 @@ func runRole(_ arguments: [String]) -> ExitCode {
     case "plugin": return ExitCode(runPlugin(words))
     case "resolve": return ExitCode(runResolve())
     case "guard": return ExitCode(runGuard())
+    case "program": return ExitCode(runProgram())
     case "listen": return ExitCode(runListen(words))
     default:
         Output.error("proxy: there is no role \(role ?? "")\n")

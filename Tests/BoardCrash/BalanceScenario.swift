@@ -113,7 +113,7 @@ private struct BalanceStage {
                 switch balancer.choose(service: service, now: now) {
                 case .endpoint(let lease): leases.append(lease)
                 default:
-                    if balancer.wait(service: service, token: UInt64(turn), now: now) != nil {
+                    if balancer.wait(service: service, token: UInt64(turn), since: now) != nil {
                         waiting += 1
                     }
                 }

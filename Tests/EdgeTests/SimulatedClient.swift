@@ -35,7 +35,10 @@ final class SimulatedClient: FarEnd {
     func begin(_ world: SimulatedWorld) {
         let stream = world.connect(self)
         ask(stream, world)
-        if isPipelining { while !waiting.isEmpty { ask(stream, world) } }
+        guard isPipelining else { return }
+        while !waiting.isEmpty { ask(stream, world) }
+        // Some say at once that nothing more will come, and wait for their answers.
+        if Bool.random(using: &world.random) { world.end(stream) }
     }
 
     private func ask(_ stream: Int32, _ world: SimulatedWorld) {

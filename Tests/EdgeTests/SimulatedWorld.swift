@@ -48,6 +48,17 @@ final class SimulatedWorld {
     var events: [(UInt64, Readiness)] = []
     var current: [(UInt64, Readiness)] = []
     var servers: [[UInt8]: () -> (any FarEnd)?] = [:]
+    /// Endpoints that take no connection at this moment, and how often they were asked since `now`.
+    var fullServers: Set<[UInt8]> = []
+    var refusals: (count: Int, since: UInt64) = (0, 0)
+    /// Descriptors run out at so many of the next accepts.
+    var exhaustedAccepts = 0
+    /// Far ends that take nothing off their streams.
+    var stalled: Set<Int32> = []
+    /// Waits in a row that were to end at once, without the edge having done anything between them.
+    var idleWaits = 0
+    /// What the edge did that a faultless one does not do.
+    var faults: Set<String> = []
     /// What happens to all streams: the sizes of pieces, the delays.
     var pieceMax = 4096
     var delayMax: UInt64 = 2_000_000
@@ -121,6 +132,7 @@ final class SimulatedWorld {
     }
 
     func arriveAtFarEnd(_ stream: Int32) {
+        guard !stalled.contains(stream) else { return }
         var pipe = streams[stream]!.outgoing
         let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
         let arrived = Array(pipe.inFlight.prefix(count))
@@ -137,6 +149,15 @@ final class SimulatedWorld {
         if count > 0 { far?.received(arrived, stream, self) }
         if isEnd { far?.ended(stream, self) }
         if goesOn, streams[stream] != nil { schedule(stream, toEdge: false) }
+    }
+
+    /// The far side takes what comes again.
+    func resume(_ stream: Int32) {
+        stalled.remove(stream)
+        guard let pipe = streams[stream]?.outgoing, !pipe.inFlight.isEmpty || pipe.endIsSent else {
+            return
+        }
+        schedule(stream, toEdge: false)
     }
 
     /// The far side sends.
@@ -187,6 +208,8 @@ struct SimulatedNetwork: ~Copyable, Network {
     var wall: UInt64 { 1_760_000_000_000_000_000 + world.now }
 
     mutating func wait(nanoseconds: UInt64?) -> Int {
+        world.idleWaits = nanoseconds == 0 && world.events.isEmpty ? world.idleWaits + 1 : 0
+        if world.idleWaits > 1000 { world.faults.insert("the edge spins") }
         _ = world.advance(to: nanoseconds.map { world.now + $0 })
         world.current = Array(world.events.prefix(64))
         world.events.removeFirst(world.current.count)
@@ -197,6 +220,10 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func accept(listener: Int) -> AcceptResult {
         guard !world.queue.isEmpty else { return .wouldBlock }
+        if world.exhaustedAccepts > 0 {
+            world.exhaustedAccepts -= 1
+            return .exhausted(24)
+        }
         let (stream, address) = world.queue.removeFirst()
         return .accepted(stream, address)
     }
@@ -209,6 +236,13 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func connect(to address: EndpointAddress) -> ConnectResult {
         guard case .unix(let path) = address else { return .failed(111) }
+        if world.fullServers.contains(path) {
+            if world.refusals.since != world.now { world.refusals = (0, world.now) }
+            world.refusals.count += 1
+            guard world.refusals.count > 100 else { return .full }
+            world.faults.insert("the edge asks a full endpoint without end")
+            return .failed(111)
+        }
         guard let far = world.servers[path]?() else { return .failed(111) }
         let stream = world.makeStream(far)
         guard Bool.random(using: &world.random) else { return .connected(stream) }
@@ -245,6 +279,7 @@ struct SimulatedNetwork: ~Copyable, Network {
         _ stream: Int32, into block: BlockID, of pool: BlockPool
     ) -> ReceiveResult {
         var pipe = world.streams[stream]!.incoming
+        world.idleWaits = 0
         if pipe.isBroken { return .failed(104) }
         guard !pipe.bytes.isEmpty else { return pipe.hasEnded ? .ended : .wouldBlock }
         let room = pool.room(in: block)
@@ -261,6 +296,7 @@ struct SimulatedNetwork: ~Copyable, Network {
         _ stream: Int32, _ chain: BlockChain, of pool: BlockPool
     ) -> SendResult {
         var pipe = world.streams[stream]!.outgoing
+        world.idleWaits = 0
         if pipe.isBroken { return .failed(32) }
         let room = pipe.capacity - pipe.inFlight.count
         guard room > 0 else {

@@ -49,13 +49,20 @@ final class SimulatedEdge {
     let table: Table
     let board: MetricsBoard
 
-    init(seed: UInt64, service: String, endpoints: Int, capacity: Int, kind: EndpointKind) throws {
+    /// - Parameters:
+    ///   - options: further lines of the configuration.
+    ///   - limits: further limits.
+    init(
+        seed: UInt64, service: String, endpoints: Int, capacity: Int, kind: EndpointKind,
+        options: String = "", limits: String = "", spool: String = "/tmp"
+    ) throws {
         traffic = Traffic(seed: seed)
         let yaml = """
             listen: ["http://127.0.0.1:8080"]
             edges: 1
-            limits: { connections: 64 }
-            directories: { runtime: /tmp, state: /tmp, spool: /tmp }
+            limits: { connections: 64 \(limits) }
+            \(options)
+            directories: { runtime: /tmp, state: /tmp, spool: \(spool) }
             services: { web: \(service) }
             """
         let schema = Schema([
@@ -106,6 +113,25 @@ final class SimulatedEdge {
         edge.setListening(true)
     }
 
+    /// Turns the edge until a condition holds.
+    ///
+    /// - Returns: whether it came to hold.
+    func turn(until condition: () -> Bool) -> Bool {
+        for _ in 0..<60_000 {
+            if condition() { return true }
+            _ = edge.turn()
+        }
+        return condition()
+    }
+
+    /// Lets so many nanoseconds pass.
+    func turn(for nanoseconds: UInt64) {
+        let end = traffic.world.now + nanoseconds
+        var isOver = false
+        traffic.world.at(nanoseconds) { isOver = true }
+        _ = turn { isOver && traffic.world.now >= end }
+    }
+
     /// Turns the edge until nothing happens any more, and complains about everything that is left
     /// over.
     func run() {
@@ -116,6 +142,7 @@ final class SimulatedEdge {
             _ = edge.turn()
             turns += 1
         }
+        traffic.complaints += traffic.world.faults.sorted()
         if edge.clients.count > 0 { traffic.complain("\(edge.clients.count) clients are left") }
         edge.drain(within: 0, closesIdle: true)
         for _ in 0..<100 { _ = edge.turn() }

@@ -109,17 +109,19 @@ final class TestEdge {
     func wait(
         _ token: UInt64, now: UInt64, key: UInt64 = 0, tried: TriedEndpoints = TriedEndpoints()
     ) -> Int? {
-        balancer.wait(service: service, token: token, now: now, keyHash: key, tried: tried)
+        balancer.wait(service: service, token: token, since: now, keyHash: key, tried: tried)
     }
 
     func cancel(_ waiter: Int) { balancer.cancel(waiter) }
     func release(_ lease: Lease) { balancer.release(lease) }
+    func releaseFull(_ lease: Lease, now: UInt64) { balancer.releaseFull(lease, now: now) }
     func noteWake() { balancer.noteWake() }
     func look() { balancer.look() }
     func nextServed(now: UInt64) -> Served? { balancer.nextServed(now: now) }
     func nextExpired(now: UInt64) -> UInt64? { balancer.nextExpired(now: now) }
     func takeWakes() -> UInt64 { balancer.takeWakes() }
     var nextDeadline: UInt64? { balancer.nextDeadline }
+    var hasErrands: Bool { balancer.hasErrands }
     var hasWaiters: Bool { balancer.hasWaiters }
     var waiting: Int { balancer.waiting(service: service) }
 }

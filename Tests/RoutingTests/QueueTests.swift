@@ -63,6 +63,36 @@ import Testing
         #expect(balancer.waiting == 1)
     }
 
+    @Test
+    func `an endpoint that takes no connection is passed over, and who met it keeps its turn`()
+        throws
+    {
+        var stage = try Stage(edges: 1)
+        try stage.add(capacity: 8)
+        let balancer = stage.edge(0)
+        let moment: UInt64 = 50_000_000
+        let first = try #require(balancer.take(now: 10))
+        balancer.releaseFull(first, now: 10)
+        #expect(balancer.choose(now: 11) == .allFull)
+        _ = balancer.wait(2, now: 12)
+        _ = balancer.wait(1, now: 10)
+        #expect(balancer.nextServed(now: 12) == nil && !balancer.hasErrands)
+        balancer.look()
+        #expect(balancer.nextServed(now: moment + 9) == nil)
+        // Each try that fails ends the search, and changes no order.
+        for round: UInt64 in 1...2 {
+            balancer.look()
+            let served = try #require(balancer.nextServed(now: 10 + round * moment))
+            #expect(served.token == 1)
+            balancer.releaseFull(served.lease, now: 10 + round * moment)
+            _ = balancer.wait(1, now: 10)
+            #expect(balancer.nextServed(now: 10 + round * moment) == nil)
+        }
+        balancer.look()
+        #expect(balancer.nextServed(now: 10 + 3 * moment)?.token == 1)
+        #expect(balancer.nextServed(now: 10 + 3 * moment)?.token == 2)
+    }
+
     @Test func `requests wait for the first worker to be ready`() throws {
         let stage = try Stage(edges: 2)
         let one = stage.edge(0)

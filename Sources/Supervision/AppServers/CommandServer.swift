@@ -12,6 +12,8 @@ final class CommandServer: AppServer {
     private let words: [String]
     private enum Way { case socket, port, inherited }
     private let way: Way
+    /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
+    private let folder: String
     private var probes: [WorkerKey: Probe] = [:]
     /// When guards are killed that have not ended their programs until then.
     private var guardEnds: [WorkerKey: UInt64] = [:]
@@ -30,6 +32,7 @@ final class CommandServer: AppServer {
     init(_ pool: Pool, words: [String]) {
         self.pool = pool
         self.words = words
+        folder = "\(pool.site.socketFolder)/\(pool.site.takeLife())"
         way =
             words.contains { $0.contains("{socket}") }
             ? .socket : words.contains { $0.contains("{port}") } ? .port : .inherited
@@ -42,9 +45,6 @@ final class CommandServer: AppServer {
     func close() { if way == .socket { try? FileSystem.removeFolder(folder) } }
 
     // MARK: where it listens
-
-    /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
-    private var folder: String { "\(pool.site.socketFolder)/service-\(pool.service)" }
 
     func makeAddress(_ key: WorkerKey) throws(SystemError) -> WorkerAddress {
         switch way {
@@ -63,7 +63,6 @@ final class CommandServer: AppServer {
                 try FileSystem.changeMode(folder, 0o2710)
             }
             let path = "\(folder)/\(key.slot).\(key.incarnation).sock"
-            try FileSystem.remove(path)
             guard path.utf8.count <= SocketAddress.unixPathBytesMax else {
                 throw SystemError("bind", number: 36)
             }
@@ -86,15 +85,14 @@ final class CommandServer: AppServer {
     func launch(_ worker: Worker) throws(SystemError) {
         let control = try ChannelEnds()
         let output = try OutputEnds()
-        var role = RoleLaunch(role: "guard", environment: environment(of: worker))
+        var role = RoleLaunch(role: "guard", environment: MasterSite.environment)
         role.run(as: pool.plan.account)
         role.set("service", pool.name)
         role.set("worker", worker.key.slot)
         role.set("folder", pool.plan.folder)
         // Its socket is for it and the edges' group, which the folder hands on.
         if way == .socket, pool.plan.account != pool.site.edgeAccount { role.set("umask", "007") }
-        let arguments = words.map { JSONValue.string(filled($0, for: worker)) }
-        role.set("arguments", String(decoding: JSONValue.array(arguments).bytes, as: UTF8.self))
+        role.run(words.map { filled($0, for: worker) }, environment: environment(of: worker))
         role.give(control.theirs.number, as: "control")
         if let listener = worker.listener { role.give(listener.number, as: "listener") }
         role.output = output.theirs.number
@@ -112,13 +110,17 @@ final class CommandServer: AppServer {
             received: { [unowned pool, unowned worker] message in
                 switch message["event"]?.text {
                 case "started":
+                    // Our child once its guard has ended.
+                    let parents = [process.pid, ProcessTraits.pid]
                     guard let pid = message["pid"]?.whole.flatMap({ Int32(exactly: $0) }),
-                        let held = try? ChildProcess(pid: pid)
+                        let held = try? ChildProcess(
+                            pid: pid, childOf: parents, user: pool.plan.account?.user)
                     else { return }
                     program = ProcessHold(held)
                     pool.started(worker, pid: pid)
                 case "exited":
-                    programEnd = message["status"]?.whole.map { ProcessEnd(raw: Int32($0)) }
+                    programEnd = message["status"]?.whole.flatMap { Int32(exactly: $0) }
+                        .map { ProcessEnd(raw: $0) }
                 case "failed":
                     pool.site.log.error("worker_failed") { line in
                         line.add("service", text: pool.name)

@@ -1,5 +1,5 @@
-/// One incarnation of a worker: its slot in the pool, from 1, and a number that no other life of
-/// the service has.
+/// One incarnation of a worker: its slot in the pool, from 1, and a number that no other life in
+/// the pool has.
 package struct WorkerKey: Hashable, Sendable, CustomStringConvertible {
     package var slot: Int
     package var incarnation: Int
@@ -73,7 +73,7 @@ package struct PoolState: Sendable {
     package static let failuresMax = 3
 
     private var slots: [Slot]
-    private var nextIncarnation: Int
+    private var nextIncarnation = 1
     private let startLimit: UInt64
     private let drainLimit: UInt64
     private var toRoll: [Int] = []
@@ -90,19 +90,14 @@ package struct PoolState: Sendable {
     /// - Parameters:
     ///   - startLimit: nanoseconds until a worker has to be ready.
     ///   - drainLimit: nanoseconds a worker has for what it has in hand.
-    ///   - firstIncarnation: larger than that of any life the service has had.
     package init(
-        workers: Int, startLimit: UInt64, drainLimit: UInt64, firstIncarnation: Int = 1
+        workers: Int, startLimit: UInt64, drainLimit: UInt64
     ) {
         precondition(workers > 0)
         slots = Array(repeating: Slot(), count: workers)
-        nextIncarnation = firstIncarnation
         self.startLimit = startLimit
         self.drainLimit = drainLimit
     }
-
-    /// The number that a pool which follows this one begins with.
-    package var unusedIncarnation: Int { nextIncarnation }
 
     /// Restarts of a slot, 1 being the first.
     package func restarts(slot: Int) -> Int { slots[slot - 1].restarts }

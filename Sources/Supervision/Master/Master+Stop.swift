@@ -18,12 +18,11 @@ extension Master {
         if let changeover {
             self.changeover = nil
             services.withdraw(changeover.preparation)
-            changeover.request?.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
+            changeover.request?.fail(MasterFailure(.failed, "the proxy is stopping"))
         }
-        for request in reloadAgain {
-            request.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
-        }
-        reloadAgain = []
+        reloadAgain?.fail(MasterFailure(.failed, "the proxy is stopping"))
+        reloadAgain = nil
+        listeners.retire()
         edges.stop(limit: plan.options.front.drain)
         continueStop()
     }

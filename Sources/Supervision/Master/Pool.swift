@@ -34,21 +34,20 @@ final class Pool {
     var settled: (Bool) -> Void = { _ in }
     /// Called when the code could not be loaded: one line, and the traceback.
     var loadFailed: (String, String) -> Void = { _, _ in }
-    /// Called when a roll is over; with a line when it failed.
+    /// Called when a roll that was asked for is over; with a line when it failed.
     var rolled: (String?) -> Void = { _ in }
     /// Called when nobody is left.
     var ended: () -> Void = {}
+    /// Who waits for the end of the roll. One that begins meanwhile takes its place: its code is
+    /// newer.
+    private var rollWaiters: [(String?) -> Void] = []
 
-    /// - Parameter firstIncarnation: larger than that of any life the service has had.
-    init(_ plan: PoolPlan, service: Int, site: MasterSite, firstIncarnation: Int)
-        throws(MasterFailure)
-    {
+    init(_ plan: PoolPlan, service: Int, site: MasterSite) throws(MasterFailure) {
         self.plan = plan
         self.service = service
         self.site = site
         state = PoolState(
-            workers: plan.workers, startLimit: plan.startLimit, drainLimit: plan.drainLimit,
-            firstIncarnation: firstIncarnation)
+            workers: plan.workers, startLimit: plan.startLimit, drainLimit: plan.drainLimit)
         // A worker, its successor, and what still drains of the rolls before.
         let count = plan.workers * 4
         do {
@@ -71,13 +70,32 @@ final class Pool {
     func begin() { server.prepare() }
 
     func drain(cause: PoolState.Cause) {
+        // What replaces the workers has newer code than the roll would have brought.
+        endRoll(cause == .replaced ? nil : Self.stopText)
         perform(state.drain(now: Clock.monotonic, cause: cause))
     }
 
-    func killAll() { perform(state.killAll()) }
+    func killAll() {
+        endRoll(Self.stopText)
+        perform(state.killAll())
+    }
 
-    /// Loads the code anew and replaces the workers one by one.
-    func roll() { server.renew() }
+    private static let stopText = "the proxy is stopping"
+
+    /// Loads the code anew and replaces the workers one by one; `done` gets a line when that
+    /// failed.
+    func roll(done: @escaping (String?) -> Void) {
+        rollWaiters.append(done)
+        server.renew()
+    }
+
+    private func endRoll(_ failure: String?) {
+        guard !rollWaiters.isEmpty else { return }
+        let waiters = rollWaiters
+        rollWaiters = []
+        rolled(failure)
+        for waiter in waiters { waiter(failure) }
+    }
 
     func tick(now: UInt64) {
         server.tick(now: now)
@@ -141,7 +159,7 @@ final class Pool {
     func preparationFailed(_ message: String, traceback: String) {
         lastFailure = message
         loadFailed(message, traceback)
-        rolled(message)
+        endRoll(message)
     }
 
     func started(_ worker: Worker, pid: Int32) {
@@ -275,9 +293,9 @@ final class Pool {
             settled(isReady)
         case .crashLoop(let key, let lives, let lasting, let wait):
             report(crashLoop: key, lives, lasting, wait)
-        case .rolled: rolled(nil)
+        case .rolled: endRoll(nil)
         case .rollFailed:
-            rolled(lastFailure ?? "a new worker did not become ready; the old ones stay")
+            endRoll(lastFailure ?? "a new worker did not become ready; the old ones stay")
         case .ended:
             server.close()
             hasEnded = true

@@ -13,8 +13,6 @@ final class ServiceUnit {
     fileprivate(set) var upstreams: UpstreamSet?
     /// Pools that were replaced and still drain.
     fileprivate(set) var leaving: [Pool] = []
-    /// Larger than any incarnation's number so far.
-    fileprivate var nextIncarnation = 1
 
     fileprivate init(_ options: ServiceOptions, index: Int) {
         name = options.name
@@ -125,10 +123,7 @@ final class ServiceKeeper {
     private func pool(
         _ plan: PoolPlan, _ unit: ServiceUnit, _ preparation: Preparation, _ mayFail: Bool
     ) throws(MasterFailure) -> Pool {
-        let first = max(
-            unit.nextIncarnation, unit.pools.map(\.state.unusedIncarnation).max() ?? 1)
-        let pool = try Pool(
-            plan, service: unit.index, site: site, firstIncarnation: first)
+        let pool = try Pool(plan, service: unit.index, site: site)
         pool.settled = { [weak preparation, unowned pool] isReady in
             guard let preparation, !preparation.isOver else { return }
             if !isReady && !mayFail {
@@ -143,8 +138,8 @@ final class ServiceKeeper {
             preparation.failure = Self.loadFailure(plan.name, message, traceback)
             preparation.done()
         }
+        pool.rolled = { [unowned self] in report(plan.name, rollFailure: $0) }
         pool.ended = { [unowned self, unit, unowned pool] in
-            unit.nextIncarnation = max(unit.nextIncarnation, pool.state.unusedIncarnation)
             unit.leaving.removeAll { $0 === pool }
             if unit.pool === pool { unit.pool = nil }
             withdrawn.removeAll { $0 === pool }
@@ -298,14 +293,11 @@ final class ServiceKeeper {
         var left = pools.count
         var failures: [String] = []
         for pool in pools {
-            pool.rolled = { [unowned self, unowned pool] failure in
-                pool.rolled = { _ in }
+            pool.roll { failure in
                 if let failure { failures.append("services.\(pool.name): \(failure)") }
-                report(pool.name, rollFailure: failure)
                 left -= 1
                 if left == 0 { done(rolled, failures) }
             }
-            pool.roll()
         }
     }
 

@@ -36,14 +36,25 @@ final class SharedMemory {
     /// begins.
     private static let requestsSpare = 64
 
+    /// Connections an edge may have there is room for: as many as the default asks for at least,
+    /// since where open files limit it, it depends on the services and may rise with a reload.
+    private static func connections(_ front: FrontOptions) -> Int {
+        let most = max(front.connections, FrontOptions.connectionsDefault)
+        return (most + front.edges - 1) / front.edges
+    }
+
+    /// The most connections of an edge that all can have a request in flight.
+    var connectionsPerEdge: Int { table.layout.requestsPerEdge - Self.requestsSpare }
+
     init(_ front: FrontOptions) throws(MasterFailure) {
         do {
             let layout = TableLayout(
                 services: front.services,
                 // Both generations of a pool are there while it is replaced.
                 endpoints: front.endpoints * 2, edgeSlots: Self.edgeSlots,
-                requestsPerEdge: min(1 << 20, front.connectionsPerEdge + Self.requestsSpare))
-            let table = try Table.create(layout)
+                requestsPerEdge: min(1 << 20, Self.connections(front) + Self.requestsSpare))
+            let secret = try Randomness.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let table = try Table.create(layout, secret: secret)
             (self.table, tableFile) = (table.table, Self.file(table.descriptor))
             let board = try MetricsBoard.create(
                 edgeSlots: Self.edgeSlots, services: front.services)

@@ -16,6 +16,7 @@ final class UpstreamSet {
     private var rows: [Row] = []
     /// Names that have not been answered once.
     private var awaited: Set<String> = []
+    private var hasBegun = false
     private var hasEnded = false
     /// Called once, when every name has been answered, good or bad.
     var settled: () -> Void = {}
@@ -38,7 +39,7 @@ final class UpstreamSet {
         self.resolver = resolver
     }
 
-    var hasSettled: Bool { awaited.isEmpty }
+    var hasSettled: Bool { hasBegun && awaited.isEmpty }
 
     /// Adds what is known and asks for the rest.
     func begin() {
@@ -51,6 +52,7 @@ final class UpstreamSet {
             }
         }
         awaited = Set(names.map(\.name))
+        hasBegun = true
         if awaited.isEmpty { settled() }
         for (name, position, port) in names {
             resolver.listen(self, to: name) { [unowned self] outcome in

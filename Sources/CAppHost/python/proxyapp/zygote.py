@@ -125,25 +125,6 @@ def _close(descriptors):
         os.close(descriptor)
 
 
-def _take_identity(order):
-    """Becomes the user the app runs as, for good, before a line of the app has run."""
-    uid, gid = order.get("uid"), order.get("gid")
-    if os.geteuid() != 0:
-        if uid not in (None, os.geteuid()) or gid not in (None, os.getegid()):
-            raise loading.LoadError("only root can run an app as another user")
-        return
-    try:
-        if uid is not None or gid is not None:
-            os.setgroups(order.get("groups") or [])
-        if gid is not None:
-            os.setgid(gid)
-        if uid is not None:
-            os.setuid(uid)
-    except OSError as error:
-        raise loading.LoadError("cannot become user %s, group %s: %s" % (
-            uid, gid, error.strerror)) from error
-
-
 def _enter(folder):
     """Makes the app's folder the current one and the first place that imports look in."""
     folder = os.path.abspath(folder)
@@ -159,7 +140,6 @@ def _import(control, order):
     """Imports the app and tells the master; None when it cannot be served."""
     started = time.monotonic()
     try:
-        _take_identity(order)
         folder = _enter(order["dir"])
         before = guard.open_descriptors()
         application = loading.load(order["app"], folder, order.get("interface", "auto"))
