@@ -169,7 +169,7 @@ private let second: UInt64 = 1_000_000_000
         #expect(fleet.tick(now: 49 + EdgeFleet.endLimit) == [])
         #expect(
             fleet.tick(now: 50 + EdgeFleet.endLimit) == [.kill(slot: 0), .kill(slot: 1)])
-        #expect(fleet.deadline == nil)
+        #expect(fleet.deadline == 2 + EdgeFleet.wordLimit)
     }
 
     @Test func `a second stop tells edges to end, and kills those that do not`() {
