@@ -1,14 +1,14 @@
 /// Where everything lies in the file `table`, computed from named capacities.
 ///
 /// Order: header · live edges · edges · services · endpoints · places · cells · waiters · requests
-/// in flight · client addresses. What several processes change lies on cache lines of its own. Pages that nobody
-/// touches cost nothing, so the capacities may be generous.
+/// in flight · client addresses. What several processes change lies on cache lines of its own.
+/// Pages that nobody touches cost nothing, so the capacities may be generous.
 @frozen
 public struct TableLayout: Equatable, Sendable {
-    /// Services, from `limits.services`; at most 65,535, because a service's index has 16 bits.
+    /// Services, `limits.services` for each generation that may live; at most 65,535, because a
+    /// service's index has 16 bits.
     public let services: Int
-    /// Endpoint slots: `limits.endpoints` twice, since while a pool is rolled both generations are
-    /// there.
+    /// Endpoint slots: `limits.endpoints` for each generation that may live.
     public let endpoints: Int
     /// Edge slots, at most 64: four generations of each edge.
     public let edgeSlots: Int

@@ -17,9 +17,13 @@ struct BodyStore: ~Copyable {
     private var memory = BlockChain()
     /// What came after it.
     private var file: SpoolFile?
-    /// The next block of `memory` to be read, `.none` when all have been.
+    /// What came last: written to the file when it has grown, so that small pieces do not cost a
+    /// write each.
+    private var end = BlockChain()
+    /// The next block of `memory` or `end` to be read, `.none` when all have been.
     private var cursor = BlockID.none
     private var isRewound = true
+    private var isAtEnd = false
 
     init() {}
 
@@ -34,18 +38,18 @@ struct BodyStore: ~Copyable {
         _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
         in pool: BlockPool
     ) throws(Fault) {
-        if file == nil, memory.count + bytes.count <= memoryMax {
+        if file == nil, end.isEmpty, memory.count + bytes.count <= memoryMax {
             guard memory.append(bytes, in: pool) else { throw .memoryIsScarce }
             count += UInt64(bytes.count)
             return
         }
-        var piece = BlockChain()
-        guard piece.append(bytes, in: pool) else { throw .memoryIsScarce }
-        defer { piece.giveAll(to: pool) }
+        guard end.append(bytes, in: pool) else { throw .memoryIsScarce }
+        count += UInt64(bytes.count)
+        guard end.count >= BlockSize.large.bytes else { return }
         do throws(SystemError) {
             if file == nil { file = try SpoolFile(in: folder) }
-            try file!.append(piece, of: pool)
-            count += UInt64(bytes.count)
+            try file!.append(end, of: pool)
+            end.giveAll(to: pool)
         } catch {
             throw .spool(error)
         }
@@ -66,13 +70,28 @@ struct BodyStore: ~Copyable {
         if isRewound {
             cursor = memory.first
             isRewound = false
+            isAtEnd = false
         }
-        if !cursor.isNone {
-            let count = pool.count(of: cursor)
-            guard chain.append(pool.bytes(of: cursor), in: pool) else { throw .memoryIsScarce }
-            cursor = memory.block(after: cursor, in: pool)
-            return count
+        while true {
+            if !cursor.isNone {
+                let count = pool.count(of: cursor)
+                guard chain.append(pool.bytes(of: cursor), in: pool) else {
+                    throw .memoryIsScarce
+                }
+                cursor = memory.block(after: cursor, in: pool)
+                return count
+            }
+            guard !isAtEnd else { return 0 }
+            let count = try readFile(into: &chain, in: pool)
+            if count > 0 { return count }
+            isAtEnd = true
+            cursor = end.first
         }
+    }
+
+    private mutating func readFile(
+        into chain: inout BlockChain, in pool: BlockPool
+    ) throws(Fault) -> Int {
         guard file != nil else { return 0 }
         let block = pool.take(.large)
         guard !block.isNone else { throw .memoryIsScarce }
@@ -89,6 +108,7 @@ struct BodyStore: ~Copyable {
     /// Gives the memory back and lets the file vanish.
     mutating func clear(in pool: BlockPool) {
         memory.giveAll(to: pool)
+        end.giveAll(to: pool)
         file = nil
         cursor = .none
         isRewound = true

@@ -184,6 +184,7 @@ extension EdgeLoop where World: ~Copyable {
         if isDraining || !exchanges[exchange].has(.requestReceived) {
             exchanges[exchange].clear(.keepsClient)
         }
+        leaveQueue(exchange)
         clearDeadlines(exchange)
         var response = ErrorAnswer(
             LocalResponse(

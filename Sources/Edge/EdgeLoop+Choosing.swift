@@ -172,6 +172,8 @@ extension EdgeLoop where World: ~Copyable {
         counters.add(.retries)
         exchanges[exchange].lastFailure = failure
         clearDeadlines(exchange)
+        // While it waits for a place its body is not read, however long that takes.
+        setBodyDeadline(exchange)
         exchanges[exchange].waitingSince = 0
         exchanges[exchange].clear([.requestSent, .sendingBroke, .chunksRequest])
         if let endpoint = exchanges[exchange].endpoint, !exchanges[exchange].state.wasStale {

@@ -20,6 +20,10 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].state.isConnectionReused = true
             return perform(exchanges[exchange].state.handle(.connected), exchange)
         }
+        guard isOfThisConfiguration(lease, exchange) else {
+            balancer.releaseFull(lease, now: now)
+            return perform(exchanges[exchange].state.handle(.endpointFull), exchange)
+        }
         guard !upstreams.isFull, let address = table.endpoint(Int(lease.endpoint.index)).address
         else {
             giveBack(lease)
@@ -48,6 +52,19 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
+    /// Whether an endpoint is what this edge's configuration says of its service. A service that
+    /// changed has another row in the table, so that nothing else is met; here it would be a trap.
+    private func isOfThisConfiguration(_ lease: Lease, _ exchange: Int) -> Bool {
+        let endpoint = table.endpoint(Int(lease.endpoint.index))
+        let kind = endpoint.status.kind
+        let service = settings.services[Int(exchanges[exchange].service)]
+        guard kind.subtracting(.tls) == service.kind else { return false }
+        let speaksTLS =
+            endpoint.number < service.upstreamCount
+            && network.speaksTLS(upstream: service.firstTLSUpstream + endpoint.number)
+        return kind.contains(.tls) == speaksTLS
+    }
+
     /// An idle connection to this incarnation of the endpoint that has not been closed meanwhile.
     ///
     /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it;
@@ -64,7 +81,7 @@ extension EdgeLoop where World: ~Copyable {
                 continue
             }
             idle.remove(upstream, in: upstreams)
-            timers.clear(timer(upstream: upstream))
+            timers.set(timer(upstream: upstream), to: TimerWheel.never)
             return upstream
         }
         return nil
@@ -197,7 +214,9 @@ extension EdgeLoop where World: ~Copyable {
             !upstreams[upstream].has(.isSpent) && upstreams[upstream].inbound.isNone
             && upstreams[upstream].outbound.isEmpty && !upstreams[upstream].has(.peerClosed)
             && !upstreams[upstream].has(.readable)
-        guard isClean, mayKeep(upstream) else { return closeUpstream(upstream) }
+        guard isClean, let deadline = idleDeadline(upstream) else {
+            return closeUpstream(upstream)
+        }
         if upstreams[upstream].has(.watchesWrites) {
             upstreams[upstream].clear(.watchesWrites)
             network.rewatch(
@@ -208,7 +227,7 @@ extension EdgeLoop where World: ~Copyable {
         upstreams[upstream].clear(.headRead)
         upstreams[upstream].parser.reset()
         idle.insert(upstream, in: upstreams)
-        timers.set(timer(upstream: upstream), to: idleDeadline(upstream))
+        timers.set(timer(upstream: upstream), to: deadline)
     }
 
     /// Gives up a connection with a request on it, and tells the request why.
@@ -240,25 +259,20 @@ extension EdgeLoop where World: ~Copyable {
         upstreams.remove(at: upstream)
     }
 
-    /// Whether an idle connection of this kind is worth keeping.
-    private func mayKeep(_ upstream: Int) -> Bool {
+    /// When an idle connection is closed; nil when this one is not worth keeping.
+    private func idleDeadline(_ upstream: Int) -> UInt64? {
         let endpoint = table.endpoint(Int(upstreams[upstream].endpoint.index))
         guard !isDraining, endpoint.status.generation == upstreams[upstream].endpoint.generation,
             let service = service(ofSlot: endpoint.service)
-        else { return false }
+        else { return nil }
         let settings = settings.services[service]
         // What others wait for is not closed for being more than the pool keeps.
         let kept = max(settings.idleMax, balancer.waiting(service: endpoint.service))
-        return settings.keepsConnections && idle.count(endpoint.index) < kept
+        let isKept =
+            settings.keepsConnections && idle.count(endpoint.index) < kept
             && (settings.lifetime == TimerWheel.never
                 || now - upstreams[upstream].openedAt < settings.lifetime)
-    }
-
-    /// When an idle connection is closed.
-    private func idleDeadline(_ upstream: Int) -> UInt64 {
-        let slot = table.endpoint(Int(upstreams[upstream].endpoint.index)).service
-        guard let service = service(ofSlot: slot) else { return now }
-        return now + settings.services[service].idleTimeout
+        return isKept ? now + settings.idleTimeout : nil
     }
 
     static func failure(ofConnect number: Int32) -> Failure {

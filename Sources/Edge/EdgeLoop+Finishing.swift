@@ -59,15 +59,17 @@ extension EdgeLoop where World: ~Copyable {
     /// A worker of ours keeps its place until it has finished, because only then the place is free;
     /// its answer is thrown away. A connection to others is closed.
     mutating func detach(_ exchange: Int) {
+        startRequestClock(exchange)
         let upstream = Int(exchanges[exchange].upstream)
         exchanges[exchange].upstream = -1
         upstreams[upstream].exchange = -1
         upstreams[upstream].set(.isSpent)
+        let deadline = exchanges[exchange].requestDeadline
         let mayFinish =
             exchanges[exchange].has(.isOurs) && exchanges[exchange].has(.requestSent)
             && upstreams[upstream].phase == .busy && clientsPhaseAllowsFinishing(exchange)
+            && deadline > now
         guard mayFinish else { return closeUpstream(upstream) }
-        let deadline = exchanges[exchange].requestDeadline
         timers.set(timer(upstream: upstream), to: deadline)
         upstreams[upstream].set(.readable)
         queue(upstream: upstream)
@@ -115,6 +117,7 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].connectDeadline = TimerWheel.never
         exchanges[exchange].firstByteDeadline = TimerWheel.never
         exchanges[exchange].requestDeadline = TimerWheel.never
+        exchanges[exchange].clientSince = 0
         arm(exchange)
     }
 

@@ -145,10 +145,12 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Asks the master to end a worker that is stuck; its place comes back with it.
+    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its place
+    /// is nobody's when it comes back; should the order be lost, the master shows it again.
     mutating func requestKill(_ upstream: Int) {
         let endpoint = upstreams[upstream].endpoint
         counters.add(.timeouts)
+        balancer.markDown(endpoint)
         tell([
             "event": "kill_worker", "endpoint": .whole(endpoint.index),
             "generation": .whole(endpoint.generation), "reason": "timeout",

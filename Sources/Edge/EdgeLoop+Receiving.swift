@@ -9,6 +9,14 @@ extension EdgeLoop where World: ~Copyable {
     /// turn's share lasts.
     mutating func readUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
+        receiveAnswers(upstream)
+        guard upstreams.holds(upstream, generation: generation), upstreams[upstream].exchange >= 0
+        else { return }
+        setRequestClock(Int(upstreams[upstream].exchange))
+    }
+
+    private mutating func receiveAnswers(_ upstream: Int) {
+        let generation = upstreams.generation(at: upstream)
         if upstreams[upstream].has(.isHeld) {
             guard wantsAnswer(upstream) else { return }
             upstreams[upstream].clear(.isHeld)
@@ -28,7 +36,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Whether bytes of this answer can be taken in now; otherwise they stay in the kernel and slow
     /// the endpoint.
-    private func wantsAnswer(_ upstream: Int) -> Bool {
+    func wantsAnswer(_ upstream: Int) -> Bool {
         let exchange = Int(upstreams[upstream].exchange)
         guard exchange >= 0 else { return true }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
@@ -159,7 +167,10 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func readAnswerBody(_ upstream: Int) {
         let exchange = Int(upstreams[upstream].exchange)
         let generation = upstreams.generation(at: upstream)
+        var pieces = 0
         while true {
+            guard pieces < EdgeLimits.piecesPerTurn else { return pauseAnswer(upstream) }
+            pieces += 1
             let block = upstreams[upstream].inbound
             let before = upstreams[upstream].decoder
             let step =
@@ -194,6 +205,14 @@ extension EdgeLoop where World: ~Copyable {
             }
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
+    }
+
+    /// Goes on with what was received when the others have had their turn.
+    private mutating func pauseAnswer(_ upstream: Int) {
+        upstreams[upstream].set(.isHeld)
+        queue(upstream: upstream)
+        let exchange = Int(upstreams[upstream].exchange)
+        if exchange >= 0 { flushClient(Int(exchanges[exchange].client)) }
     }
 
     /// The client makes room by taking what waits; if nothing does, it is blocks that are wanting.

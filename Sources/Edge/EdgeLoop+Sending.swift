@@ -20,8 +20,10 @@ extension EdgeLoop where World: ~Copyable {
     mutating func readBody(_ client: Int) {
         let exchange = Int(clients[client].exchange)
         let exchangeGeneration = exchanges.generation(at: exchange)
-        var hasNew = false
-        while exchanges.holds(exchange, generation: exchangeGeneration), wantsBody(exchange) {
+        var pieces = 0
+        while exchanges.holds(exchange, generation: exchangeGeneration), wantsBody(exchange),
+            pieces < EdgeLimits.piecesPerTurn
+        {
             let block = clients[client].inbound
             let step =
                 block.isNone
@@ -30,10 +32,10 @@ extension EdgeLoop where World: ~Copyable {
             switch step {
             case .data(let range):
                 guard takeBody(client, exchange, range) else { return }
-                hasNew = true
+                pieces += 1
             case .needMore(let consumed):
                 if consumed > 0 { consumeInput(client, consumed) }
-                if hasNew { bodyGrew(exchange) }
+                if pieces > 0 { bodyGrew(exchange) }
                 return
             case .end(let consumed):
                 endBody(exchange, block)
@@ -43,7 +45,7 @@ extension EdgeLoop where World: ~Copyable {
                 return refuseBody(exchange, fault.refusal)
             }
         }
-        guard hasNew, exchanges.holds(exchange, generation: exchangeGeneration) else { return }
+        guard pieces > 0, exchanges.holds(exchange, generation: exchangeGeneration) else { return }
         bodyGrew(exchange)
         guard exchanges.holds(exchange, generation: exchangeGeneration) else { return }
         // The endpoint took it at once: what is left is read, if only the end.
@@ -147,6 +149,7 @@ extension EdgeLoop where World: ~Copyable {
     /// The request has been received to its end.
     private mutating func bodyEnded(_ client: Int, _ exchange: Int) {
         exchanges[exchange].set(.requestReceived)
+        setRequestClock(exchange)
         setBodyDeadline(exchange)
         if exchanges[exchange].state.phase == .collecting {
             perform(exchanges[exchange].state.handle(.ready), exchange)
@@ -173,6 +176,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchanges.holds(exchange, generation: generation),
             !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
         else { return }
+        arm(exchange)
         queue(client: Int(exchanges[exchange].client))
     }
 

@@ -61,7 +61,7 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].connectDeadline = TimerWheel.never
             return loseUpstream(upstream, .connectionTimeout)
         }
-        let isWholeTime = exchanges[exchange].requestDeadline <= now
+        let isWholeTime = exchanges[exchange].runningRequestDeadline <= now
         // A worker of ours that is stuck is ended, so that its place comes back; others are just
         // left.
         if exchanges[exchange].has(.isOurs) {
@@ -70,6 +70,35 @@ extension EdgeLoop where World: ~Copyable {
             return fail(exchange, .httpResponseTimeout)
         }
         loseUpstream(upstream, .httpResponseTimeout)
+    }
+
+    /// Lets `timeout.request` run, or stand while it is the client that is waited for.
+    mutating func setRequestClock(_ exchange: Int) {
+        guard exchanges[exchange].requestDeadline != TimerWheel.never else { return }
+        guard waitsForClient(exchange) else { return startRequestClock(exchange) }
+        if exchanges[exchange].clientSince == 0 { exchanges[exchange].clientSince = now }
+    }
+
+    /// Lets `timeout.request` run on with what is left of it.
+    mutating func startRequestClock(_ exchange: Int) {
+        let since = exchanges[exchange].clientSince
+        guard since > 0, exchanges[exchange].requestDeadline != TimerWheel.never else { return }
+        exchanges[exchange].requestDeadline += now - since
+        exchanges[exchange].clientSince = 0
+        arm(exchange)
+    }
+
+    /// Whether the endpoint can do no more before the client sends more of its body, or takes what
+    /// has come of the answer.
+    private func waitsForClient(_ exchange: Int) -> Bool {
+        let upstream = Int(exchanges[exchange].upstream)
+        guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
+        if exchanges[exchange].state.phase == .answering, !wantsAnswer(upstream) { return true }
+        let mayContinue =
+            !exchanges[exchange].has(.expectsContinue)
+            || exchanges[exchange].result.requestBytes > 0
+        return !exchanges[exchange].has(.requestReceived) && mayContinue
+            && !exchanges[exchange].has(.sendingBroke) && upstreams[upstream].outbound.isEmpty
     }
 
     private mutating func upstreamTimeIsOver(_ upstream: Int) {
@@ -83,6 +112,7 @@ extension EdgeLoop where World: ~Copyable {
     /// low; no time runs while it is us who do not take them. The time it has for taking its answer
     /// goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
+        setRequestClock(exchange)
         let client = Int(exchanges[exchange].client)
         guard !clients[client].has(.isTimed) else { return }
         guard wantsBody(exchange) else {

@@ -129,7 +129,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     mutating func run() {
         tell(["event": "ready"])
         while turn() {}
-        journal.close(now: now)
+        journal.close(now: now, wall: wall)
     }
 
     /// One turn: waits once, reads the clock once, deals with every event, goes on with what is

@@ -103,6 +103,9 @@ struct Exchange {
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never
     var requestDeadline = TimerWheel.never
+    /// Since when it is the client that is waited for, so that `requestDeadline` does not run; 0
+    /// while it does.
+    var clientSince: UInt64 = 0
     /// For consistent-hash.
     var keyHash: UInt64 = 0
 
@@ -112,6 +115,9 @@ struct Exchange {
 
     /// The earliest deadline that runs.
     var deadline: UInt64 {
-        min(connectDeadline, min(firstByteDeadline, requestDeadline))
+        min(connectDeadline, min(firstByteDeadline, runningRequestDeadline))
     }
+
+    /// `requestDeadline` unless it stands.
+    var runningRequestDeadline: UInt64 { clientSince == 0 ? requestDeadline : TimerWheel.never }
 }

@@ -187,6 +187,10 @@ struct KernelNetwork: ~Copyable, Network {
         adopt(server.accept(stream), stream)
     }
 
+    func speaksTLS(upstream: Int) -> Bool {
+        if case .some = upstreams[upstream] { true } else { false }
+    }
+
     mutating func beginTLS(_ stream: Int32, upstream: Int) {
         guard let context = upstreams[upstream] else {
             preconditionFailure("an endpoint speaks TLS that the configuration does not know of")

@@ -69,10 +69,14 @@ protocol Network: ~Copyable {
     mutating func firstBytes(_ stream: Int32) -> FirstBytesResult
     /// Speaks TLS on a client's stream from here on.
     mutating func beginTLS(_ stream: Int32)
+    /// Whether there is a TLS context for a configured upstream.
+    ///
+    /// - Parameter upstream: the position among the configured TLS upstreams.
+    func speaksTLS(upstream: Int) -> Bool
     /// Speaks TLS on a stream to an endpoint from here on, under the name the certificate has to
     /// carry.
     ///
-    /// - Parameter upstream: the position among the configured TLS upstreams.
+    /// - Parameter upstream: the position among the configured upstreams.
     mutating func beginTLS(_ stream: Int32, upstream: Int)
     mutating func handshake(_ stream: Int32) -> HandshakeResult
     /// What the finished handshake agreed on.

@@ -89,6 +89,13 @@ package struct ChildProcess: ~Copyable {
         }
     }
 
+    /// Whether this process has a child, an adopted orphan or one that is not reaped yet too.
+    package static var hasAny: Bool {
+        var facts = unsafe siginfo_t()
+        let result = unsafe waitid(P_ALL, 0, &facts, WEXITED | WNOHANG | WNOWAIT)
+        return result == 0
+    }
+
     /// Reaps any one child of this process that has ended, an adopted orphan too; nil when none
     /// has.
     package static func reapAny() -> (pid: Int32, status: ProcessEnd)? {

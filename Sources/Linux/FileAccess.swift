@@ -125,14 +125,22 @@ package enum FileSystem {
     }
 
     /// A log on a descriptor that is open already, such as standard output: a copy of it, for it
-    /// may be a socket or somebody else's pipe, which cannot be opened by a path.
+    /// may be a socket or somebody else's pipe, which cannot be opened by a path. A pipe that can is
+    /// opened anew, so that writes to it never wait, without a change for those who share it.
     package static func log(on number: Int32) throws(SystemError) -> Descriptor {
         let copy = clinux_fcntl(number, F_DUPFD_CLOEXEC, 3)
         guard copy >= 0 else { throw SystemError("fcntl") }
         let log = Descriptor(owning: copy)
         var status = stat()
         guard unsafe fstat(copy, &status) == 0 else { throw SystemError("fstat") }
-        guard clinux_is_regular(status.st_mode) != 0 else { return log }
+        guard clinux_is_regular(status.st_mode) != 0 else {
+            guard clinux_is_pipe(status.st_mode) != 0 else { return log }
+            do throws(SystemError) {
+                return try openLog("/proc/self/fd/\(number)")
+            } catch {
+                return log
+            }
+        }
         // A file gets lines from every edge: each goes to the end.
         let flags = clinux_fcntl(copy, F_GETFL, 0)
         guard flags >= 0, clinux_fcntl(copy, F_SETFL, flags | O_APPEND) == 0 else {
@@ -141,10 +149,10 @@ package enum FileSystem {
         return log
     }
 
-    package static func open(_ path: String, flags: Int32, mode: UInt32 = 0) throws(SystemError)
-        -> Descriptor
-    {
-        let number = unsafe clinux_open(path, flags | O_CLOEXEC, mode)
+    /// Opens or makes a file to lock, mode 0600; never what a symbolic link leads to.
+    package static func openLock(_ path: String) throws(SystemError) -> Descriptor {
+        let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC
+        let number = unsafe clinux_open(path, flags, 0o600)
         guard number >= 0 else { throw SystemError("open") }
         return Descriptor(owning: number)
     }
@@ -197,6 +205,17 @@ package enum FileSystem {
     package static func changeOwner(_ path: String, user: UInt32, group: UInt32) throws(SystemError)
     {
         guard unsafe chown(path, user, group) == 0 else { throw SystemError("chown") }
+    }
+
+    /// The same of a folder that is no symbolic link.
+    package static func changeOwner(
+        ofFolder path: String, user: UInt32, group: UInt32
+    ) throws(SystemError) {
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+        let number = unsafe clinux_open(path, flags, 0)
+        guard number >= 0 else { throw SystemError("open") }
+        let folder = Descriptor(owning: number)
+        guard fchown(folder.number, user, group) == 0 else { throw SystemError("fchown") }
     }
 
     /// What a symbolic link says.

@@ -360,6 +360,7 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func firstBytes(_ stream: Int32) -> FirstBytesResult { .plain }
     mutating func beginTLS(_ stream: Int32) { preconditionFailure("no TLS here") }
+    func speaksTLS(upstream: Int) -> Bool { false }
     mutating func beginTLS(_ stream: Int32, upstream: Int) { preconditionFailure("no TLS here") }
     mutating func handshake(_ stream: Int32) -> HandshakeResult { .done }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }

@@ -527,6 +527,49 @@ def test_a_program_that_speaks_http(start_proxy, folder, where, keep_alive):
     assert {int(pid) for _, pid, _ in seen} == {worker["pid"] for worker in proxy.endpoints("tool")}
 
 
+SERVED = """
+    import os
+    async def asgi(scope, receive, send):
+        if scope["type"] != "http":
+            return
+        body = f"{os.getpid()} {scope['scheme']} {scope['client'][0] if scope['client'] else '-'}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": body})
+    def wsgi(environ, start_response):
+        body = f"{os.getpid()} {environ['wsgi.url_scheme']} {environ['HTTP_X_FORWARDED_FOR']}".encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+"""
+
+
+@pytest.mark.parametrize("words", [
+    "-m uvicorn --uds {socket} --log-level warning served:asgi",
+    "-m uvicorn --host 127.0.0.1 --port {port} --log-level warning served:asgi",
+    "-m gunicorn --bind unix:{socket} --workers 1 --worker-tmp-dir /tmp served:wsgi",
+    "-m gunicorn --bind 127.0.0.1:{port} --workers 1 --worker-tmp-dir /tmp served:wsgi",
+])
+@pytest.mark.parametrize("keep_alive", ["false", "true"])
+def test_a_server_from_elsewhere(start_proxy, folder, words, keep_alive):
+    if keep_alive == "true" and "gunicorn" in words:
+        pytest.skip("gunicorn's sync worker closes each connection")
+    (folder / "served.py").write_text(textwrap.dedent(SERVED))
+    user = "" if os.getuid() or others_can_read(TREE) else "user: root"
+    listed = ", ".join(f'"{word}"' for word in [sys.executable, *words.split()])
+    proxy = start_proxy(f"""
+        {user}
+        services: {{ tool: {{ command: [{listed}], dir: {folder}, workers: 2, concurrency: 4, keep_alive: {keep_alive} }} }}
+    """)
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("tool")), "both workers")
+    with proxy.client() as client:
+        seen = [client.exchange(request()).text.split() for _ in range(10)]
+        # One of them is asked through its socket, which tells it no client.
+        assert all(scheme == "http" for _, scheme, _ in seen)
+    assert len({pid for pid, _, _ in seen}) == 2
+    Load(proxy, clients=4, target="/").more(200).end()
+    proxy.reload()
+    assert proxy.get().status == 200
+
+
 def test_a_program_ends_with_all_its_children(start_proxy, folder):
     script = folder / "wrapper.sh"
     (folder / "program.py").write_text(PROGRAM)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import Load, processes, request
+from harness import Load, held, processes, request
 from harness.wire import Closed, until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }"
@@ -231,3 +231,19 @@ def test_edges_and_plugins_cannot_be_read_by_others(start_proxy, folder, user):
         # /proc belongs to root for a process that is not dumpable.
         assert os.stat(f"/proc/{pid}/maps").st_uid == 0
         assert preexec is None or processes.user_of(pid) == user
+    assert processes.is_alive(proxy.pid)
+
+
+def test_a_draining_edge_that_is_killed_is_said_with_what_it_lost(start_proxy, serve):
+    release = threading.Event()
+    server = serve(held(release))
+    proxy = start_proxy(f"edges: 1\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    old = proxy.edges()[0]["pid"]
+    with proxy.client() as client:
+        client.send(request())
+        until(lambda: server.requests, "a request in flight")
+        proxy.reload()
+        proxy.kill(old)
+        assert client.ended()
+    assert proxy.event("edge_exited", level="error", pid=old)["requests_lost"] == 1
+    release.set()

@@ -112,6 +112,18 @@ def spool_files(proxy):
             if target.startswith(spool + "/")]
 
 
+def spooled(proxy, edge):
+    """Bytes in an edge's spool files."""
+    count = 0
+    for name in os.listdir(f"/proc/{edge}/fd"):
+        try:
+            if os.readlink(f"/proc/{edge}/fd/{name}").startswith(f"{proxy.folder}/spool/"):
+                count += os.stat(f"/proc/{edge}/fd/{name}").st_size
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    return count
+
+
 def test_a_small_request_is_kept_in_memory(start_proxy, serve):
     proxy = start_proxy(f"limits: {{ body_memory: 64KiB }}\nservices: {{ web: {{ upstreams: ['{serve().url}'], buffer: request }} }}")
     with proxy.client() as client:
@@ -249,8 +261,7 @@ def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serv
         sizes = [-1]
         while len(sizes) < 4 or len(set(sizes[-3:])) > 1:
             assert proxy.get("/other").text == "ok"
-            sizes.append(sum(os.stat(f"/proc/{edge}/fd/{name}").st_size for name in os.listdir(f"/proc/{edge}/fd")
-                             if os.readlink(f"/proc/{edge}/fd/{name}").startswith(f"{proxy.folder}/spool/")))
+            sizes.append(spooled(proxy, edge))
         return sizes[-1]
     with proxy.client(receive_buffer=4096) as slow:
         slow.send(request())
@@ -282,3 +293,18 @@ def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
         sender.join()
         peak = max(peak, edge_memory(proxy) - before)
     assert peak < 16_000_000
+
+
+def test_a_body_in_the_smallest_chunks_is_written_to_its_file_in_large_pieces(start_proxy):
+    def writes(pid):
+        with open(f"/proc/{pid}/io") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("syscw:"))
+    proxy = start_proxy("edges: 1\nlimits: { body_memory: 4KiB }\nservices: { demo: { demo: true, workers: 1, buffer: request } }")
+    edge = proxy.edges()[0]["pid"]
+    before = writes(edge)
+    data = os.urandom(200_000)
+    with proxy.client() as client:
+        client.send(b"POST /upload HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"".join(b"1\r\n%c\r\n" % byte for byte in data) + b"0\r\n\r\n")
+        assert client.response().json == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert writes(edge) - before < 200

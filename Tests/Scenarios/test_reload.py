@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import Load, answering, request, run_proxy
+from harness import Load, answering, processes, request, run_proxy
 from harness.processes import descendants
 from harness.wire import SECONDS, until
 
@@ -506,3 +506,51 @@ def test_a_default_that_open_files_limit_needs_no_restart(start_proxy):
     proxy.reload(DEMO)
     proxy.event("config_reloaded")
     assert proxy.events("restart_needed") == []
+
+
+@pytest.mark.parametrize("before", ["upstreams", "demo"])
+def test_an_old_edge_meets_only_what_its_own_configuration_knows(start_proxy, serve, authority, before):
+    first = serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst"))
+    second = serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"),
+                   tls=authority.server_context("localhost"))
+    old = "demo: true, workers: 1" if before == "demo" else f"upstreams: ['{first.url}']"
+    proxy = start_proxy(f"edges: 1\nservices: {{ web: {{ {old} }} }}")
+    clients = [proxy.client() for _ in range(3)]
+    for client in clients:
+        assert client.exchange(request("/echo")).status == 200
+    # More servers than before, so that the new one has no counterpart among the old edge's.
+    proxy.reload(f"edges: 1\nservices: {{ web: {{ upstreams: [{{ url: 'http://127.0.0.1:1', weight: 0 }}, "
+                 f"{{ url: '{second.url}', verify: false }}] }} }}")
+    until(lambda: proxy.get("/echo").text == "second", "the new edges")
+    for client in clients:
+        answer = client.exchange(request("/echo"))
+        assert (answer.status, answer.get("connection")) == (200, "close")
+        assert answer.json["target"] == "/echo" if before == "demo" else answer.text == "first"
+        client.close()
+    until(lambda: {edge["generation"] for edge in proxy.status()["edges"]} == {2}, "the end of the old edge")
+    assert [message.get("proxy-peer") for message in second.requests] == [None]  # that of a new edge
+    assert proxy.events("edge_exited") == []
+
+
+def test_what_a_rejected_reload_had_prepared_gets_no_request(start_proxy, serve):
+    first, second = serve(answering()), serve(answering())
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{first.url}'] }} }}")
+    load = Load(proxy)
+    load.more()
+    proxy.write(f"services: {{ web: {{ upstreams: ['{second.url}'] }}, other: {{ command: [/bin/false] }} }}\n"
+                "routes: [{ to: web }]\n")
+    assert not proxy.command("reload")["ok"]
+    load.more()
+    load.end()
+    assert second.requests == []
+
+
+def test_the_workers_that_a_reload_replaces_end_with_the_last_edge_that_knows_them(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 1 } }")
+    [old] = [worker["pid"] for worker in proxy.endpoints("demo")]
+    with proxy.client() as client:
+        assert client.exchange(request("/worker")).json["pid"] == old
+        proxy.reload("services: { demo: { demo: true, workers: 2 } }")
+        until(lambda: proxy.get("/worker").json["pid"] != old, "the new edges")
+        assert client.exchange(request("/worker")).json["pid"] == old
+    until(lambda: not processes.is_alive(old), "the end of the old worker")

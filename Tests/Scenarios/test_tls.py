@@ -309,6 +309,23 @@ def test_tls_to_an_upstream_is_verified(start_proxy, serve, authority):
             assert client.exchange(request()).text == "ok"
 
 
+def test_authorities_that_root_alone_may_read(start_proxy, serve, authority, folder):
+    server = serve(tls=authority.server_context("localhost"))
+    ca = folder / "ca.pem"
+    ca.write_bytes(authority.root.read_bytes())
+    ca.chmod(0o600)
+    proxy = start_proxy(upstream_config(server, f", ca: {ca}"))
+    assert proxy.get().text == "ok"
+    # An edge that is started again has what the master read.
+    ca.unlink()
+    before = {edge["pid"] for edge in proxy.edges()}
+    for pid in before:
+        proxy.kill(pid)
+    until(lambda: before.isdisjoint(edge["pid"] for edge in proxy.edges() if edge["state"] == "ready")
+          and len([edge for edge in proxy.edges() if edge["state"] == "ready"]) == 2, "two new edges")
+    assert proxy.get().text == "ok"
+
+
 def test_a_server_name_of_its_own(start_proxy, serve, authority):
     server = serve(tls=authority.server_context("inner.test"))
     proxy = start_proxy(upstream_config(server, f", ca: {authority.root}, server_name: inner.test", "127.0.0.1"))

@@ -163,13 +163,15 @@ private let second: UInt64 = 1_000_000_000
 
     @Test func `an edge is told to end before it is killed, and has time for its log`() {
         var fleet = serving()
-        _ = fleet.stop(now: 2, deadline: 50)
+        _ = fleet.stop(now: 0, deadline: 50)
+        #expect(fleet.stopped(slot: 0) == [])
+        #expect(fleet.stopped(slot: 1) == [.settled])
         #expect(fleet.tick(now: 50) == [.stopNow(slot: 0), .stopNow(slot: 1)])
         #expect(fleet.deadline == 50 + EdgeFleet.endLimit)
         #expect(fleet.tick(now: 49 + EdgeFleet.endLimit) == [])
         #expect(
             fleet.tick(now: 50 + EdgeFleet.endLimit) == [.kill(slot: 0), .kill(slot: 1)])
-        #expect(fleet.deadline == 2 + EdgeFleet.wordLimit)
+        #expect(fleet.deadline == nil)
     }
 
     @Test func `a second stop tells edges to end, and kills those that do not`() {

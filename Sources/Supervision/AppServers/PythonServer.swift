@@ -58,6 +58,8 @@ final class PythonServer: AppServer {
             self.candidate = nil
         }
         do throws(SystemError) {
+            // Each time: what lies in `/tmp` for long may be gone.
+            try PythonHost.write(to: site.hostFolder)
             let zygote = try Zygote(
                 interpreter: interpreter, host: site.hostFolder, environment: environment,
                 account: pool.plan.account, on: site, source: pool.name,
@@ -349,7 +351,9 @@ enum PythonHost {
             if let slash = path.lastIndex(of: "/") {
                 try FileSystem.makeFolder(String(path[..<slash]), mode: 0o755)
             }
-            try FileSystem.write(file.bytes, to: path, mode: 0o644)
+            // In one step: somebody may be reading it.
+            try FileSystem.write(file.bytes, to: "\(path).new", mode: 0o644)
+            try FileSystem.rename("\(path).new", to: path)
         }
     }
 }

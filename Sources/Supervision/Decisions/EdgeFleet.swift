@@ -317,10 +317,10 @@ package struct EdgeFleet: Sendable {
     /// not begun has none, and one that was told already is stuck.
     private mutating func endNow(_ slot: Int, now: UInt64) -> [Action] {
         guard var edge = edges[slot] else { return [] }
-        let isLost = edge.isEnding || edge.phase == .starting
+        let isLost = edge.isEnding || edge.phase == .starting || edge.phase == .prepared
         edge.deadline = isLost ? nil : now + Self.endLimit
         edge.isEnding = true
-        if !isLost { edge.phase = .stopping }
+        edge.phase = .stopping
         edges[slot] = edge
         return [isLost ? .kill(slot: slot) : .stopNow(slot: slot)]
     }

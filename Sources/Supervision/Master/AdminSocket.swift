@@ -69,8 +69,10 @@ final class AdminSocket {
 
     let path: String
     private let loop: Loop
-    private let socket: OpenFile
-    private let lock: OpenFile
+    private var lock: LockFile
+    private var socket: OpenFile
+    /// Of the socket's file.
+    private var inode: UInt64
     private var watch: Loop.Watch?
     /// Those who have not asked yet, or have not taken their answer yet; the oldest first.
     private var clients: [Client] = []
@@ -81,34 +83,56 @@ final class AdminSocket {
     init(path: String, on loop: Loop) throws(MasterFailure) {
         self.path = path
         self.loop = loop
-        do throws(SystemError) {
-            if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-                let folder = String(path[..<slash])
-                if (try? FileSystem.status(of: folder)) == nil {
-                    try FileSystem.makeFolder(folder, mode: 0o711)
-                }
-            }
-            // O_RDWR | O_CREAT
-            lock = OpenFile(
-                owning: try FileSystem.open("\(path).lock", flags: 0o2 | 0o100, mode: 0o600))
+        lock = try Self.makeLock(path)
+        do throws(MasterFailure) {
+            (socket, inode) = try Self.bind(path)
         } catch {
-            throw MasterFailure(error, while: "cannot make \(path)")
+            lock.remove()
+            throw error
         }
-        guard lock.descriptor.tryLock() else {
-            let pid = (try? lock.descriptor.readAll()).map { String(decoding: $0, as: UTF8.self) }
-            let who = pid.map { $0.filter(\.isNumber) } ?? "?"
+    }
+
+    private static func makeLock(_ path: String) throws(MasterFailure) -> LockFile {
+        do throws(LockFile.Failure) {
+            try makeFolder(of: path)
+            return try LockFile("\(path).lock")
+        } catch {
+            switch error {
+            case .held(let pid):
+                throw MasterFailure(
+                    .taken,
+                    "another proxy (pid \(pid)) answers on \(path); stop it or set admin.socket")
+            case .system(let error): throw MasterFailure(error, while: "cannot make \(path)")
+            }
+        }
+    }
+
+    private static func bind(_ path: String) throws(MasterFailure) -> (OpenFile, UInt64) {
+        let status = try? FileSystem.status(of: path, followsLinks: false)
+        guard status?.isSocket ?? true else {
             throw MasterFailure(
-                .taken,
-                "another proxy (pid \(who)) answers on \(path); stop it or set admin.socket")
+                .configuration, "admin.socket: \(path) is there and is no socket; it is left alone")
         }
         do throws(SystemError) {
-            try FileSystem.truncate(lock.number)
-            try lock.descriptor.writeAll(Array("\(ProcessTraits.pid)\n".utf8))
             try FileSystem.remove(path)
             let socket = try ListeningSocket(unix: path, mode: 0o600)
-            self.socket = OpenFile(owning: try socket.descriptor.duplicate())
+            return (
+                OpenFile(owning: try socket.descriptor.duplicate()),
+                try FileSystem.status(of: path, followsLinks: false).inode
+            )
         } catch {
             throw MasterFailure(error, while: "cannot listen on \(path)")
+        }
+    }
+
+    private static func makeFolder(of path: String) throws(LockFile.Failure) {
+        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return }
+        let folder = String(path[..<slash])
+        guard (try? FileSystem.status(of: folder)) == nil else { return }
+        do throws(SystemError) {
+            try FileSystem.makeFolder(folder, mode: 0o711)
+        } catch {
+            throw .system(error)
         }
     }
 
@@ -117,11 +141,32 @@ final class AdminSocket {
         watch = try loop.watch(socket.number) { [unowned self] in accept() }
     }
 
+    /// Makes the socket again if somebody, such as a cleaner of `/tmp`, has removed it; true when
+    /// that was needed.
+    func restore() throws(MasterFailure) -> Bool {
+        let hasLock = lock.isThere
+        if !hasLock { lock = try Self.makeLock(path) }
+        guard !isThere else { return !hasLock }
+        let bound = try Self.bind(path)
+        watch = nil
+        (socket, inode) = bound
+        do throws(SystemError) {
+            try begin()
+        } catch {
+            throw MasterFailure(error, while: "cannot listen on \(path)")
+        }
+        return true
+    }
+
+    private var isThere: Bool {
+        (try? FileSystem.status(of: path, followsLinks: false))?.inode == inode
+    }
+
     func close() {
         watch = nil
         clients = []
-        try? FileSystem.remove(path)
-        try? FileSystem.remove("\(path).lock")
+        if isThere { try? FileSystem.remove(path) }
+        lock.remove()
     }
 
     private func accept() {

@@ -9,7 +9,7 @@ internal import Signals
 /// memory and which life of it), `generation` (of the configuration), `service.NAME` (each
 /// service's index in the table), `listener.N` (`NUMBER PORT URL` of the socket `fd.listener.N`,
 /// NUMBER being the listener's place in the configuration), `user`, `group`, `groups`;
-/// `fd.control`, `fd.configuration`, `fd.certificates` (with https), `fd.access` (with an access
+/// `fd.control`, `fd.configuration`, `fd.certificates` (with any), `fd.access` (with an access
 /// log), `fd.errors`, `fd.table`, `fd.board`, `fd.rings`, `fd.readers`, `fd.keys`, `fd.wake.S` for
 /// each edge slot and `fd.reader_wake.R` for each reader of the rings.
 final class EdgeKeeper {
@@ -30,6 +30,8 @@ final class EdgeKeeper {
         let process: ProcessHold
         var channel: Channel?
         var output: OutputReader?
+        /// We ended it.
+        var isKilled = false
 
         init(_ identity: EdgeIdentity, _ generation: Int, _ process: ProcessHold) {
             self.identity = identity
@@ -156,7 +158,7 @@ final class EdgeKeeper {
             case .drain(let slot): tell(slot, "drain")
             case .stop(let slot): tell(slot, "stop")
             case .stopNow(let slot): tell(slot, "stop_now")
-            case .kill(let slot): edges[slot]?.process.send(SignalNumber.kill)
+            case .kill(let slot): kill(slot)
             case .recover: break  // done when its end is seen, before the fleet is told
             case .prepared(let generation): prepared(generation)
             case .settled: settled()
@@ -176,9 +178,12 @@ final class EdgeKeeper {
 
     private func tell(_ slot: Int, _ command: String) {
         guard let edge = edges[slot] else { return }
-        if edge.channel?.send(["command": .string(command)]) != true {
-            edge.process.send(SignalNumber.kill)
-        }
+        if edge.channel?.send(["command": .string(command)]) != true { kill(slot) }
+    }
+
+    private func kill(_ slot: Int) {
+        edges[slot]?.isKilled = true
+        edges[slot]?.process.send(SignalNumber.kill)
     }
 
     private func launch(_ generation: Int, _ index: Int, _ slot: Int) {
@@ -292,7 +297,8 @@ final class EdgeKeeper {
         let slot = edge.identity.slot
         edges[slot] = nil
         let phase = fleet.edges[slot]?.phase ?? .stopping
-        let isExpected = phase == .draining || phase == .stopping
+        let isLeaving = phase == .draining || phase == .stopping
+        let isExpected = isLeaving && (edge.isKilled || end == .exited(code: 0))
         let missing = recover(edge.identity)
         site.log.write(isExpected ? .debug : .error, "edge_exited") { line in
             line.add("edge", index)

@@ -57,12 +57,7 @@ extension Master {
                     + "\(SharedMemory.edgeSlots) are; wait until old edges have ended")
         }
         warnOfFixed(plan)
-        do throws(SystemError) {
-            // A log that cannot be opened is an error like any other.
-            try LogFiles().open(plan.logs)
-        } catch {
-            throw MasterFailure(error, while: "logs.access.path")
-        }
+        try Self.tryLogs(plan.logs)
         let prepared = try listeners.prepare(plan.options.front)
         let preparation = try services.prepare(plan, mayFail: false) { [unowned self] in advance() }
         let changeover = Changeover(
@@ -71,6 +66,20 @@ extension Master {
         self.changeover = changeover
         services.begin(preparation)
         advance()
+    }
+
+    /// A log that cannot be opened is an error like any other.
+    private static func tryLogs(_ logs: LogOptions) throws(MasterFailure) {
+        do throws(SystemError) {
+            try LogFiles().open(logs)
+        } catch {
+            throw MasterFailure(error, while: "logs.access.path")
+        }
+        do throws(SystemError) {
+            _ = try EventLog.file(logs.error)
+        } catch {
+            throw MasterFailure(error, while: "logs.error.path")
+        }
     }
 
     /// Refuses another place for what is made at the start: nobody would find the proxy there.
@@ -118,15 +127,8 @@ extension Master {
     /// The new configuration serves: says so, and rolls what was asked for.
     func reloaded(_ changeover: Changeover, from old: MasterPlan) {
         if old.logs != plan.logs {
-            do throws(SystemError) {
-                try log.open(plan.logs)
-                try logFiles.open(plan.logs)
-                // The new edges were started with the old files.
-                edges.reopenLogs()
-                plugins.reopenLogs()
-            } catch {
-                log.error("logs_failed") { line in line.add("error", text: error.description) }
-            }
+            // The new edges were started with the old files.
+            openLogs()
         }
         let changes = changeover.preparation.changes
         let apps = changes.isEmpty ? "app code unchanged" : changes.summary

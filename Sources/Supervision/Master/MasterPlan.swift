@@ -8,8 +8,8 @@ internal import Signals
 /// the master may read.
 package struct MasterReading: Sendable {
     package var configuration: EffectiveConfiguration
-    /// Certificates and keys for the edges, as `TLS.CertificateBundle` encodes them; empty without
-    /// https.
+    /// Certificates, keys and upstreams' authorities for the edges, as `TLS.CertificateBundle`
+    /// encodes them; empty without any.
     package var certificates: [UInt8]
     /// The folder of the file, where plug-ins start.
     package var folder: String
@@ -83,7 +83,8 @@ struct MasterPlan {
         options = MasterOptions(configuration)
         logs = LogOptions(configuration)
         plugins = PluginOptions.all(configuration)
-        lines = Array(configuration.lines.utf8)
+        // What programs are told in their environment, passwords often, is for nobody else.
+        lines = Array(configuration.lines(without: [PoolOptions.environmentPath]).utf8)
         certificates = reading.certificates
         folder = reading.folder
         account = try Self.account(options.user, options.group, of: "user")

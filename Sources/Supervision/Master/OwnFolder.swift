@@ -8,42 +8,14 @@ final class OwnFolder {
     private static let mark = ".proxy"
 
     let path: String
-    private let lock: OpenFile
+    private let mode: UInt32
+    private var lock: LockFile
 
     /// Makes the folder, or takes over and empties the one that an earlier run has left.
     init(_ path: String, mode: UInt32) throws(MasterFailure) {
         self.path = path
-        if let fault = Self.fault(of: path) { throw MasterFailure(.configuration, fault) }
-        do throws(SystemError) {
-            try FileSystem.makeFolder(path, mode: mode)
-        } catch {
-            throw MasterFailure(error, while: "cannot make the folder \(path)")
-        }
-        try RuntimeFolder.requireOurs(path)
-        do throws(SystemError) {
-            // O_RDWR | O_CREAT
-            lock = OpenFile(
-                owning: try FileSystem.open("\(path)/\(Self.mark)", flags: 0o2 | 0o100, mode: 0o600)
-            )
-        } catch {
-            throw MasterFailure(error, while: "cannot make a file in \(path)")
-        }
-        guard lock.descriptor.tryLock() else {
-            let pid = (try? lock.descriptor.readAll()).map { String(decoding: $0, as: UTF8.self) }
-            let who = pid.map { $0.filter(\.isNumber) } ?? "?"
-            throw MasterFailure(
-                .taken,
-                "another proxy (pid \(who)) uses \(path); stop it or set "
-                    + "directories.runtime")
-        }
-        do throws(SystemError) {
-            try FileSystem.truncate(lock.number)
-            try lock.descriptor.writeAll(Array("\(ProcessTraits.pid)\n".utf8))
-            try FileSystem.emptyFolder(path, keeping: [Self.mark])
-            try FileSystem.changeMode(path, mode)
-        } catch {
-            throw MasterFailure(error, while: "cannot empty \(path)")
-        }
+        self.mode = mode
+        lock = try Self.take(path, mode)
     }
 
     /// Why a folder cannot be ours; nil when it is, or nothing is there, or we may not look.
@@ -56,11 +28,50 @@ final class OwnFolder {
             + "choose another folder for directories.runtime"
     }
 
+    private static func take(_ path: String, _ mode: UInt32) throws(MasterFailure) -> LockFile {
+        if let fault = fault(of: path) { throw MasterFailure(.configuration, fault) }
+        do throws(SystemError) {
+            try FileSystem.makeFolder(path, mode: mode)
+        } catch {
+            throw MasterFailure(error, while: "cannot make the folder \(path)")
+        }
+        try RuntimeFolder.requireOurs(path)
+        let lock: LockFile
+        do throws(LockFile.Failure) {
+            lock = try LockFile("\(path)/\(mark)")
+        } catch {
+            switch error {
+            case .held(let pid):
+                throw MasterFailure(
+                    .taken,
+                    "another proxy (pid \(pid)) uses \(path); stop it or set directories.runtime")
+            case .system(let error):
+                throw MasterFailure(error, while: "cannot make a file in \(path)")
+            }
+        }
+        do throws(SystemError) {
+            try FileSystem.emptyFolder(path, keeping: [mark])
+            try FileSystem.changeMode(path, mode)
+        } catch {
+            throw MasterFailure(error, while: "cannot empty \(path)")
+        }
+        return lock
+    }
+
+    /// Makes it again if somebody, such as a cleaner of `/tmp`, has removed it; true when that was
+    /// needed.
+    func restore() throws(MasterFailure) -> Bool {
+        guard !lock.isThere else { return false }
+        lock = try Self.take(path, mode)
+        return true
+    }
+
     /// Removes it with all that is in it; the mark at last, so that one who is killed meanwhile
     /// leaves nothing that the next run does not know.
     func remove() {
+        guard lock.isThere else { return }
         try? FileSystem.emptyFolder(path, keeping: [Self.mark])
-        try? FileSystem.remove("\(path)/\(Self.mark)")
+        lock.remove()
         try? FileSystem.removeFolder(path)
     }
 }

@@ -152,6 +152,10 @@ final class Resolver {
             site.log.error("resolver_failed") { line in line.add("error", text: error.description) }
             process = nil
             restartAt = Clock.monotonic + policy.waitAfter(lifetime: 0)
+            // Nobody waits for it: a start and a reload go on, and the names come later.
+            for name in Set(listeners.map(\.name)) where known[name] == nil {
+                tell(name, .failed("the resolver cannot be started"))
+            }
         }
     }
 
@@ -186,10 +190,14 @@ final class Resolver {
                 line.add("error", text: reason)
                 line.add("kept", known[name]?.count ?? 0)
             }
-            if known[name] == nil { unresolved[name] = reason }
             outcome = .failed(reason)
         default: return
         }
+        tell(name, outcome)
+    }
+
+    private func tell(_ name: String, _ outcome: Outcome) {
+        if case .failed(let reason) = outcome, known[name] == nil { unresolved[name] = reason }
         for listener in listeners where listener.name == name { listener.changed(outcome) }
     }
 }

@@ -19,7 +19,9 @@ package func runResolve() -> Int32 {
 
 private struct ResolverLoop: ~Copyable {
     private let control: MessageSocket
-    private let resolver: NameResolver
+    private var resolver: NameResolver
+    /// The system's configuration as `resolver` has read it.
+    private var system: [UInt8]?
     private var schedule = NameSchedule()
     private var asked: [UInt64: String] = [:]
     private var lastQuestion: UInt64 = 0
@@ -28,19 +30,20 @@ private struct ResolverLoop: ~Copyable {
     /// Answers that the master's channel had no room for, the oldest first.
     private var untold: [JSONValue] = []
 
-    /// Addresses of one name that are told; far more than any service has, and they fit a packet.
-    private static let addressesMax = 1000
     /// How long to wait for room in the channel, in milliseconds.
     private static let roomMilliseconds: Int32 = 10
 
     init(_ control: consuming MessageSocket) throws(SystemError) {
         self.control = control
         resolver = try NameResolver()
+        system = Self.systemNow
     }
 
     consuming func run() throws(SystemError) -> Int32 {
         while true {
-            for name in schedule.takeDue(now: Clock.monotonic) {
+            let due = schedule.takeDue(now: Clock.monotonic)
+            if !due.isEmpty { try renew() }
+            for name in due {
                 lastQuestion += 1
                 asked[lastQuestion] = name
                 resolver.ask(name, question: lastQuestion)
@@ -55,6 +58,16 @@ private struct ResolverLoop: ~Copyable {
             while let (question, answer) = resolver.take() { add(question, answer) }
             tell()
         }
+    }
+
+    private static var systemNow: [UInt8]? { try? FileSystem.read("/etc/resolv.conf") }
+
+    /// Reads the system's configuration anew if it has changed, between two rounds of questions.
+    private mutating func renew() throws(SystemError) {
+        let now = Self.systemNow
+        guard now != system, asked.isEmpty else { return }
+        resolver = try NameResolver()
+        system = now
     }
 
     /// At most a second, so that a clock that stands still for us is no longer wrong than that.
@@ -89,7 +102,7 @@ private struct ResolverLoop: ~Copyable {
             schedule.answered(name, seconds: seconds, now: now)
             event = [
                 "event": "resolved", "name": .string(name),
-                "addresses": .array(addresses.prefix(Self.addressesMax).map { .string($0) }),
+                "addresses": .array(addresses.map { .string($0) }),
             ]
         case .failed(let reason):
             schedule.failed(name, now: now)

@@ -42,13 +42,17 @@ def run_proxy(*arguments, folder=None, environment=None, seconds=SECONDS, **opti
 class Proxy:
     """A running proxy. Its folder holds the config, logs, run-time and state folders, all gone after the test."""
 
-    def __init__(self, folder, config, environment=None, arguments=(), stdout=None, stderr=None, preexec=None):
+    def __init__(self, folder, config=None, environment=None, arguments=(), stdout=None, stderr=None, preexec=None,
+                 within=()):
+        """`config` None: the arguments say everything. `within`: a command that becomes the proxy in a place of its own."""
         self.folder = Path(folder)
         self.configuration = self.folder / "proxy.yaml"
-        self.write(config)
+        if config is not None:
+            self.write(config)
+            arguments = ["--conf", str(self.configuration), *arguments]
         self.lines, self._arrived = [], threading.Condition()
         self.process = subprocess.Popen(
-            [BINARY, "--conf", str(self.configuration), *arguments], cwd=folder, stdin=subprocess.DEVNULL,
+            [*within, BINARY, *arguments], cwd=folder, stdin=subprocess.DEVNULL,
             stdout=stdout or subprocess.DEVNULL, stderr=stderr or subprocess.PIPE, preexec_fn=preexec,
             env={**os.environ, "XDG_RUNTIME_DIR": str(folder), "XDG_DATA_HOME": str(folder), **(environment or {})})
         self.pid = self.process.pid
