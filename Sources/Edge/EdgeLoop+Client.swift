@@ -249,7 +249,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].outbound.giveAll(to: pool)
         connectionClosed(client)
         network.close(clients[client].stream, isBroken: isBroken)
-        addresses.remove(clients[client].address)
+        let address = clients[client].address
+        addresses.remove(high: address.high, low: address.low)
         clients.remove(at: client)
         resumeAccepting()
     }

@@ -45,6 +45,7 @@ extension EdgeLoop where World: ~Copyable {
         _ packet: JSONValue, _ descriptors: inout MessageSocket.Descriptors
     ) {
         switch packet["command"]?.text {
+        case "accept": beginAccepting()
         case "drain": drain(within: orders.reloadNanoseconds, closesIdle: false)
         case "stop": drain(within: orders.stopNanoseconds, closesIdle: true)
         case "stop_now": endNow()
@@ -61,16 +62,20 @@ extension EdgeLoop where World: ~Copyable {
         return descriptor.release()
     }
 
-    /// Takes no new connection, ends each with its next answer, and itself with the last one.
+    private mutating func beginAccepting() {
+        guard !isAccepting, !isDraining else { return }
+        isAccepting = true
+        setListening(true)
+        tell(["event": "accepting"])
+    }
+
+    /// Takes no new connection but those that wait, ends each with its next answer, and itself with
+    /// the last one.
     ///
     /// - Parameter closesIdle: connections without a request are closed (a stop); otherwise each
     ///   gets one more answer (a reload), because the client may be sending at this moment.
     mutating func drain(within nanoseconds: UInt64, closesIdle: Bool) {
-        if !isDraining, isAccepting {
-            isAccepting = false
-            setListening(false)
-        }
-        isDraining = true
+        if !isDraining { stopAccepting() }
         drainDeadline = min(drainDeadline, now + nanoseconds)
         closeIdleUpstreams()
         guard closesIdle else { return }
@@ -87,6 +92,20 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].end = .drain
             closeClient(client)
         }
+    }
+
+    /// Takes what waits, because the master closes a listener that is gone from the configuration
+    /// once this is said.
+    private mutating func stopAccepting() {
+        isDraining = true
+        if isAccepting {
+            isAccepting = false
+            setListening(false)
+            for listener in 0..<settings.listeners.count {
+                accept(listener, atMost: EdgeLimits.acceptsAtDrain)
+            }
+        }
+        tell(["event": "stopped"])
     }
 
     mutating func closeIdleUpstreams() {

@@ -54,7 +54,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
     guard let configuration = EffectiveConfiguration(lines: String(decoding: lines, as: UTF8.self))
     else { throw RoleSheetError(name: "readable configuration") }
     // Before anything of the network is touched; what root alone may open has been inherited.
-    try dropPrivileges(sheet)
+    try sheet.settle(as: "proxy: edge \(try sheet.number("edge"))")
     let identity = EdgeIdentity(
         slot: try sheet.number("slot"),
         generation: UInt32(try sheet.number("slot_generation")))
@@ -125,24 +125,6 @@ private func eventLevel(_ level: LogOptions.Level) -> EventLevel {
     case .warning: .warning
     case .error: .error
     }
-}
-
-/// SIGPIPE (signal(7)): a write to a pipe without a reader.
-private let brokenPipeSignal: Int32 = 13
-/// SIGXFSZ (signal(7)): a write would pass RLIMIT_FSIZE.
-private let fileSizeSignal: Int32 = 25
-
-private func dropPrivileges(_ sheet: RoleSheet) throws {
-    // A log's pipe without a reader, or a limit on file sizes, is an error of that write alone.
-    for signal in [brokenPipeSignal, fileSizeSignal] { SignalQueue.ignore(signal) }
-    guard let user = sheet.integer("user"), let group = sheet.integer("group") else {
-        return try ProcessTraits.forbidDumping()
-    }
-    let groups = (sheet["groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
-    try Account(
-        user: UInt32(user), group: UInt32(group), groups: groups, name: "", home: ""
-    ).assume()
-    try ProcessTraits.forbidDumping()
 }
 
 private func boundListeners(_ sheet: RoleSheet) throws -> ([BoundListener], [Int32]) {

@@ -63,10 +63,9 @@ struct Exchange {
     var result = RequestResult()
     /// Holds the texts of `facts`, and behind them the head as it is sent to the endpoint.
     var text: BlockID
-    /// Parts of `text`: the request id, the name the client asked for in its TLS handshake, and the
-    /// parts of the head as it is sent (the line, the rest of `proxy-peer` behind the place, the
-    /// fields), or for a redirect the whole answer.
-    var idText = ByteRange.empty
+    /// Parts of `text`: the name the client asked for in its TLS handshake, and the parts of the
+    /// head as it is sent (the line, the rest of `proxy-peer` behind the place, the fields), or for
+    /// a redirect the whole answer.
     var serverName = ByteRange.empty
     var line = ByteRange.empty
     var peer = ByteRange.empty
@@ -84,6 +83,8 @@ struct Exchange {
     var body: Int32 = -1
     /// The slot of the file with the part of the answer the client has not taken, or -1.
     var spool: Int32 = -1
+    /// The end of the answer's framing, where its file took no more: it goes behind the file.
+    var answerEnd = BlockChain()
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     /// The request's number in the queue, or -1.

@@ -42,21 +42,7 @@ extension Descriptor {
     ///
     /// False when bytes are left over: a pipe is full, or the disk is.
     package static func writeNow(_ bytes: Span<UInt8>, to number: Int32) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-            guard unsafe poll(&entry, 1, 0) == 1, entry.revents & Int16(POLLOUT) != 0 else {
-                return false
-            }
-            // A pipe that is ready takes this much without blocking (PIPE_BUF, pipe(7)).
-            let count = unsafe bytes.withUnsafeBytes {
-                unsafe write(number, $0.baseAddress! + done, min(4096, $0.count - done))
-            }
-            if count < 0 && clinux_errno() == EINTR { continue }
-            guard count > 0 else { return false }
-            done += count
-        }
-        return true
+        LogFile.write(bytes, to: number) == .bytes(bytes.count)
     }
 
     /// Locks the file for this open file alone, until its last copy is closed; false when another
@@ -79,7 +65,7 @@ extension Descriptor {
 
 /// Files, folders and links by path, with the kernel's own words when something is wrong.
 package enum FileSystem {
-    /// What `stat` says about a path, links followed.
+    /// What `stat` says about a path.
     package struct Status: Equatable, Sendable {
         package var isFolder: Bool
         package var isSocket: Bool
@@ -90,9 +76,13 @@ package enum FileSystem {
         package var inode: UInt64
     }
 
-    package static func status(of path: String) throws(SystemError) -> Status {
+    /// - Parameter followsLinks: false: of a symbolic link itself, which is no folder.
+    package static func status(of path: String, followsLinks: Bool = true) throws(SystemError)
+        -> Status
+    {
         var raw = stat()
-        guard unsafe stat(path, &raw) == 0 else { throw SystemError("stat") }
+        let result = unsafe followsLinks ? stat(path, &raw) : lstat(path, &raw)
+        guard result == 0 else { throw SystemError("stat") }
         return Status(
             isFolder: clinux_is_directory(raw.st_mode) != 0,
             isSocket: clinux_is_socket(raw.st_mode) != 0, mode: raw.st_mode & 0o7777,
@@ -134,6 +124,23 @@ package enum FileSystem {
         return Descriptor(owning: number)
     }
 
+    /// A log on a descriptor that is open already, such as standard output: a copy of it, for it
+    /// may be a socket or somebody else's pipe, which cannot be opened by a path.
+    package static func log(on number: Int32) throws(SystemError) -> Descriptor {
+        let copy = clinux_fcntl(number, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw SystemError("fcntl") }
+        let log = Descriptor(owning: copy)
+        var status = stat()
+        guard unsafe fstat(copy, &status) == 0 else { throw SystemError("fstat") }
+        guard clinux_is_regular(status.st_mode) != 0 else { return log }
+        // A file gets lines from every edge: each goes to the end.
+        let flags = clinux_fcntl(copy, F_GETFL, 0)
+        guard flags >= 0, clinux_fcntl(copy, F_SETFL, flags | O_APPEND) == 0 else {
+            throw SystemError("fcntl")
+        }
+        return log
+    }
+
     package static func open(_ path: String, flags: Int32, mode: UInt32 = 0) throws(SystemError)
         -> Descriptor
     {
@@ -165,14 +172,6 @@ package enum FileSystem {
         guard unsafe unlink(path) == 0 || clinux_errno() == ENOENT else {
             throw SystemError("unlink")
         }
-    }
-
-    /// Removes a folder and all that is in it, links as links; one that is not there is no error.
-    package static func removeTree(_ path: String) throws(SystemError) {
-        guard let status = try? status(of: path) else { return }
-        guard status.isFolder, (try? target(ofLink: path)) == nil else { return try remove(path) }
-        for name in try names(in: path) { try removeTree("\(path)/\(name)") }
-        try removeFolder(path)
     }
 
     /// Empties an open file.

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import textwrap
-import threading
 
 import pytest
 
@@ -431,11 +430,8 @@ def test_a_real_flask_app(app, authority):
         assert (answer.status, answer.get("location")) == (302, "/")
         content = b"x" * 200_000
         body = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n' + content + b"\r\n--edge--\r\n"
-        sent = threading.Thread(target=client.send, args=(
-            request("/upload", "POST", body=body, content_type="multipart/form-data; boundary=edge"),))
-        sent.start()
-        assert client.response("POST").json == {"bytes": 200_000, "name": "a.bin"}
-        sent.join()
+        answer = client.exchange(request("/upload", "POST", body=body, content_type="multipart/form-data; boundary=edge"))
+        assert answer.json == {"bytes": 200_000, "name": "a.bin"}
         assert client.exchange(request("/boom")).status == 500
         assert client.exchange(request("/nothing")).status == 404
         assert client.exchange(request("/", "HEAD")).get("content-length") == "16"

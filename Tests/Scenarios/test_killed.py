@@ -210,12 +210,27 @@ def test_a_stopped_edge_is_not_the_others_problem(start_proxy):
         client.close()
 
 
-def test_edges_and_plugins_cannot_be_read_by_others(start_proxy):
-    proxy = start_proxy(DEMO)
-    for edge in proxy.edges():
+def become(user):
+    def change():
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    return change
+
+
+@pytest.mark.parametrize("user", [0, 4321])
+def test_edges_and_plugins_cannot_be_read_by_others(start_proxy, folder, user):
+    preexec = None
+    if os.getuid() == 0 and user:
+        os.chown(folder, user, user)
+        preexec = become(user)
+    proxy = start_proxy(DEMO + "\nplugins: [{ name: tap, command: [sleep, '1000'] }]", preexec=preexec)
+    hosts = [process.pid for process in processes.descendants(proxy.pid) if process.arguments == "proxy --role plugins"]
+    assert len(hosts) == 1
+    for pid in [edge["pid"] for edge in proxy.edges()] + hosts:
         # /proc belongs to root for a process that is not dumpable.
-        assert os.stat(f"/proc/{edge['pid']}/maps").st_uid == 0
-    assert processes.is_alive(proxy.pid)
+        assert os.stat(f"/proc/{pid}/maps").st_uid == 0
+        assert preexec is None or processes.user_of(pid) == user
 
 
 def test_a_draining_edge_that_is_killed_is_said_with_what_it_lost(start_proxy, serve):

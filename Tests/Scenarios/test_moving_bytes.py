@@ -222,6 +222,48 @@ def test_no_room_for_an_answer_is_back_pressure(start_proxy, small_spool):
     assert [edge["restarts"] for edge in proxy.edges()] == [0, 0]
 
 
+def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serve):
+    content, end = os.urandom(8_000_000), threading.Event()
+
+    def script(stream, server):
+        while True:
+            if stream.read_request().target == "/other":
+                stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                continue
+            stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(content), content))
+            server.note("all but the last chunk")
+            end.wait(60)
+            stream.send(b"0\r\nX-Trailer: yes\r\n\r\n")
+            server.note("the last chunk")
+    server = serve(script)
+    proxy = start_proxy(f"""
+        edges: 1
+        limits: {{ response_memory: 64KiB }}
+        services: {{ web: {{ upstreams: ["{server.url}"], buffer: request }} }}
+    """)
+    edge = proxy.edges()[0]["pid"]
+
+    def settled(what):
+        """Waits until the edge has taken all that was sent: its file grows no more from one answer to the next."""
+        until(lambda: what in server.requests, what)
+        sizes = [-1]
+        while len(sizes) < 4 or len(set(sizes[-3:])) > 1:
+            assert proxy.get("/other").text == "ok"
+            sizes.append(sum(os.stat(f"/proc/{edge}/fd/{name}").st_size for name in os.listdir(f"/proc/{edge}/fd")
+                             if os.readlink(f"/proc/{edge}/fd/{name}").startswith(f"{proxy.folder}/spool/")))
+        return sizes[-1]
+    with proxy.client(receive_buffer=4096) as slow:
+        slow.send(request())
+        processes.limit(edge, "fsize", settled("all but the last chunk"))
+        end.set()
+        settled("the last chunk")
+        proxy.event("spool_failed")
+        answer = slow.response()
+        assert answer.complete and answer.body == content
+        assert answer.trailers == [("X-Trailer", "yes")]
+        assert slow.exchange(request("/other")).text == "ok"
+
+
 def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
     proxy = start_proxy("edges: 1\nlimits: { body: 1GiB }\nservices: { demo: { demo: true, workers: 1 } }")
     proxy.get("/bytes?size=1000000")

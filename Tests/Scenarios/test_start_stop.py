@@ -119,6 +119,32 @@ def test_a_second_signal_stops_at_once(start_proxy, serve):
         busy.read_to_end()
 
 
+def test_new_clients_are_refused_while_a_stop_drains(start_proxy, serve):
+    release = threading.Event()
+
+    def script(stream, server):
+        server.note(stream.read_request())
+        release.wait(60)
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    server = serve(script)
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    with proxy.client() as busy:
+        busy.send(request("/held"))
+        until(lambda: server.requests, "the request")
+        proxy.signal(signal.SIGTERM)
+
+        def is_refused():
+            try:
+                proxy.client().close()
+            except ConnectionRefusedError:
+                return True
+            return False
+        until(is_refused, "the end of listening")
+        release.set()
+        assert busy.response().text == "ok"
+    assert proxy.finished() == 0
+
+
 def test_drain_ends_what_takes_longer(start_proxy, serve):
     server = serve(lambda stream, server: (server.note(stream.read_request()), server.stopping.wait(60)))
     proxy = start_proxy(f"timeout: {{ drain: 200ms }}\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
@@ -237,3 +263,11 @@ def test_without_a_file_an_app_is_served(start_proxy, folder):
     done = run_proxy("--app", "hello:app", "--print-config", folder=folder, environment={"XDG_DATA_HOME": str(folder)})
     assert done.returncode == 0, done.stderr
     assert "hello:app" in done.stdout
+
+
+def test_warnings_of_the_file_are_events_like_all_others(start_proxy):
+    proxy = start_proxy("services: { a: { demo: true }, lonely: { demo: true } }\nroutes: [{ to: a }]")
+    proxy.event("notice", level="warning")
+    assert [line for line in proxy.errors.splitlines() if not line.startswith("{")] == []
+    proxy.reload()
+    assert len([line for line in proxy.events("notice") if "lonely" in line["text"]]) == 2

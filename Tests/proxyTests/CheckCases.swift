@@ -179,6 +179,13 @@ let serviceAndListenerCases = #"""
     services: { web: { demo: true } }
     => f:3:5: error: listen.1.url: http://127.0.0.1:80 is taken by http://*:80 in line 2
     ~~~
+    listen:
+      - http://0.0.0.0:80
+      - http://[::]:80
+      - http://localhost:80
+    services: { web: { demo: true } }
+    => f:4:5: error: listen.2.url: http://localhost:80 is taken by http://0.0.0.0:80 in line 2
+    ~~~
     listen: [{ url: "http://*:80", redirect: https }]
     services: { web: { demo: true } }
     => f:1:32: error: listen.0.redirect: there is no https listener to redirect to; add \#

@@ -8,11 +8,14 @@ final class AdminSocket {
     /// One who has asked, and waits for the answer.
     final class Client {
         private let connection: OpenFile
+        private weak var server: AdminSocket?
         fileprivate var watch: Loop.Watch?
         fileprivate var line: [UInt8] = []
+        private var answer: [UInt8] = []
 
-        fileprivate init(_ connection: consuming Descriptor) {
+        fileprivate init(_ connection: consuming Descriptor, of server: AdminSocket) {
             self.connection = OpenFile(owning: connection)
+            self.server = server
         }
 
         fileprivate var number: Int32 { connection.number }
@@ -27,9 +30,22 @@ final class AdminSocket {
             return bytes.isEmpty || line.count > AdminSocket.lineBytesMax ? [] : nil
         }
 
-        /// Sends the one answer; the connection closes with the last reference.
+        /// Sends the one answer; what does not fit into the socket goes out as the client reads.
+        /// The connection closes with the last reference.
         func answer(_ value: JSONValue) {
-            _ = Descriptor.writeNow((value.bytes + [0x0A]).span, to: connection.number)
+            answer = value.bytes + [0x0A]
+            if write() { server?.keep(self, writable: true) }
+        }
+
+        /// Sends what there is room for; true when more is left.
+        fileprivate func write() -> Bool {
+            switch LogFile.write(answer.span, to: connection.number) {
+            case .bytes(let count):
+                answer.removeFirst(count)
+                return !answer.isEmpty
+            case .wouldBlock: return true
+            case .failed: return false
+            }
         }
 
         func succeed(_ result: JSONValue) { answer(["ok": true, "result": result]) }
@@ -47,7 +63,8 @@ final class AdminSocket {
 
     /// Longest line taken; commands have a few words. Bytes.
     private static let lineBytesMax = 64 << 10
-    /// Clients at once; they are commands of people and scripts.
+    /// Clients at once that ask or take their answer; they are commands of people and scripts. One
+    /// more ends the oldest, so that nobody who only holds connections shuts others out.
     private static let clientsMax = 64
 
     let path: String
@@ -55,7 +72,8 @@ final class AdminSocket {
     private let socket: OpenFile
     private let lock: OpenFile
     private var watch: Loop.Watch?
-    private var clients: [ObjectIdentifier: Client] = [:]
+    /// Those who have not asked yet, or have not taken their answer yet; the oldest first.
+    private var clients: [Client] = []
     /// Called with each command; the client is answered now or later.
     var received: (JSONValue, Client) -> Void = { _, _ in }
 
@@ -101,26 +119,41 @@ final class AdminSocket {
 
     func close() {
         watch = nil
-        clients = [:]
+        clients = []
         try? FileSystem.remove(path)
         try? FileSystem.remove("\(path).lock")
     }
 
     private func accept() {
         guard let connection = try? ListeningSocket.accept(from: socket.number) else { return }
-        guard clients.count < Self.clientsMax else { return }
-        let client = Client(connection)
-        clients[ObjectIdentifier(client)] = client
-        client.watch = try? loop.watch(client.number) { [unowned self, unowned client] in
-            guard let line = client.read() else { return }
-            client.watch = nil
-            let kept = clients.removeValue(forKey: ObjectIdentifier(client))
-            guard let kept, !line.isEmpty else { return }
-            guard let command = JSONValue(parsing: line), command["command"]?.text != nil else {
-                return kept.fail(
-                    MasterFailure(.usage, "one JSON line with a command is expected"))
+        keep(Client(connection, of: self), writable: false)
+    }
+
+    /// Holds a client until it has asked, or has taken its answer.
+    fileprivate func keep(_ client: Client, writable: Bool) {
+        if clients.count == Self.clientsMax { clients.removeFirst() }
+        clients.append(client)
+        client.watch = try? loop.watch(client.number, writable: writable) {
+            [unowned self, unowned client] in
+            if writable {
+                if !client.write() { forget(client) }
+            } else if let line = client.read() {
+                hear(line, from: client)
             }
-            received(command, kept)
         }
+    }
+
+    private func forget(_ client: Client) {
+        client.watch = nil
+        clients.removeAll { $0 === client }
+    }
+
+    private func hear(_ line: [UInt8], from client: Client) {
+        forget(client)
+        guard !line.isEmpty else { return }
+        guard let command = JSONValue(parsing: line), command["command"]?.text != nil else {
+            return client.fail(MasterFailure(.usage, "one JSON line with a command is expected"))
+        }
+        received(command, client)
     }
 }

@@ -42,6 +42,8 @@ package final class Master {
     let resolver: Resolver
     let plugins: PluginKeeper
     let admin: AdminSocket
+    /// Those of the worker sockets and of the Python host.
+    private let ownFolders: [OwnFolder]
     private let signalQueue: SignalQueue
     private var signalWatch: Loop.Watch?
 
@@ -50,8 +52,8 @@ package final class Master {
     var generation = 0
     /// A change of configuration under way; the start is the first.
     var changeover: Changeover?
-    /// A reload was asked for while another was under way.
-    var reloadAgain: [ReloadRequest] = []
+    /// A reload was asked for while another, or the start, was under way.
+    var reloadAgain: ReloadRequest?
     /// Who waits for the end.
     var stopAnswers: [AdminSocket.Client] = []
     var phase = Phase.starting
@@ -59,6 +61,8 @@ package final class Master {
     var failure: MasterFailure?
     /// How far a stop is: 0 edges, 1 everything else, 2 done.
     var stopStep = 0
+    /// A second signal asked for the end.
+    var isStoppingNow = false
     private var housekeepingAt: UInt64 = 0
     private var isOver = false
 
@@ -101,7 +105,9 @@ package final class Master {
                 SignalNumber.hup, SignalNumber.int, SignalNumber.quit, SignalNumber.term,
                 SignalNumber.usr1, SignalNumber.usr2, SignalNumber.child,
             ])
-            SignalQueue.ignore(SignalNumber.pipe)
+            // A log's pipe without a reader, or a limit on file sizes, is an error of that write
+            // alone.
+            for signal in [SignalNumber.pipe, SignalNumber.fileSize] { SignalQueue.ignore(signal) }
             try ProcessTraits.becomeSubreaper()
             _ = try ResourceLimit.raise(.openFiles, to: Self.openFilesWanted)
             loop = try Loop()
@@ -117,10 +123,17 @@ package final class Master {
         resolver = Resolver(site)
         services = ServiceKeeper(site, resolver: resolver)
         plugins = PluginKeeper(site)
-        try Self.prepareRuntime(site)
+        ownFolders = try Self.prepareRuntime(site, admin)
         log.hidesProgress = log.isTerminal
-        // The command has said what was wrong or odd in the file.
+        say(reading.warnings)
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
+    }
+
+    /// Says what is odd in a configuration that is good.
+    func say(_ warnings: [Diagnostic]) {
+        for warning in warnings {
+            log.warning("notice") { line in line.add("text", text: warning.description) }
+        }
     }
 
     /// Descriptors the master itself may need: sockets of every listener and edge, three for each
@@ -192,9 +205,9 @@ package final class Master {
         while let signal = signalQueue.next() {
             switch signal {
             case SignalNumber.child: site.children.reap()
-            case SignalNumber.hup: reload(ReloadRequest(rollsApps: false, client: nil))
+            case SignalNumber.hup: reload(ReloadRequest())
             case SignalNumber.usr1: reopenLogs()
-            case SignalNumber.usr2: rollApps(nil)
+            case SignalNumber.usr2: rollApps()
             case SignalNumber.term, SignalNumber.int, SignalNumber.quit: stop()
             default: break
             }
@@ -231,26 +244,32 @@ package final class Master {
                 throw MasterFailure(error, while: "cannot make the folder \(path)")
             }
         }
-        try make(folders.runtime, 0o711, for: nil)
+        try RuntimeFolder.make(folders.runtime)
         try make(folders.state, 0o711, for: nil)
         try make(folders.spool, 0o700, for: account)
     }
 
     /// Empties what an earlier run left, and writes the Python host out.
-    private static func prepareRuntime(_ site: MasterSite) throws(MasterFailure) {
-        do throws(SystemError) {
-            try FileSystem.removeTree(site.socketFolder)
-            try FileSystem.makeFolder(site.socketFolder, mode: 0o711)
-            try FileSystem.removeTree(site.hostFolder)
-            try PythonHost.write(to: site.hostFolder)
+    private static func prepareRuntime(
+        _ site: MasterSite, _ admin: AdminSocket
+    ) throws(MasterFailure) -> [OwnFolder] {
+        do throws(MasterFailure) {
+            let sockets = try OwnFolder(site.socketFolder, mode: 0o711)
+            let host = try OwnFolder(site.hostFolder, mode: 0o755)
+            do throws(SystemError) {
+                try PythonHost.write(to: host.path)
+            } catch {
+                throw MasterFailure(error, while: "cannot prepare \(host.path)")
+            }
+            return [sockets, host]
         } catch {
-            throw MasterFailure(error, while: "cannot prepare \(site.runtime)")
+            admin.close()
+            throw error
         }
     }
 
     private func cleanUp() {
         admin.close()
-        try? FileSystem.removeTree(site.socketFolder)
-        try? FileSystem.removeTree(site.hostFolder)
+        for folder in ownFolders { folder.remove() }
     }
 }

@@ -1,3 +1,4 @@
+internal import Board
 package import Configuration
 internal import Linux
 internal import Routing
@@ -60,7 +61,8 @@ struct PoolPlan: Equatable {
 /// What stands behind a service.
 enum ServiceBacking: Equatable {
     case pool(PoolPlan)
-    case upstreams([ServiceOptions.Upstream])
+    /// - Parameter capacity: connections to each of them, over all edges.
+    case upstreams([ServiceOptions.Upstream], capacity: Int)
 }
 
 /// The configuration as the master obeys it.
@@ -88,7 +90,11 @@ struct MasterPlan {
         var services: [(options: ServiceOptions, backing: ServiceBacking)] = []
         for service in ServiceOptions.all(configuration) {
             guard let pool = PoolOptions(configuration, service: service.name) else {
-                services.append((service, .upstreams(service.upstreams)))
+                // As in SQLAlchemy, where each process has a pool of its own.
+                let all =
+                    (service.pool.size + service.pool.maxOverflow) * options.front.edges
+                services.append(
+                    (service, .upstreams(service.upstreams, capacity: min(all, capacityMax))))
                 continue
             }
             var account = account

@@ -21,7 +21,7 @@ final class ServiceUnit {
 
     fileprivate var backing: ServiceBacking? {
         if let pool { return .pool(pool.plan) }
-        return upstreams.map { .upstreams($0.upstreams) }
+        return upstreams.map { .upstreams($0.upstreams, capacity: $0.capacity) }
     }
 }
 
@@ -91,10 +91,10 @@ final class ServiceKeeper {
                 preparation.fresh.append(unit)
                 switch backing {
                 case .pool(let plan): unit.pool = try pool(plan, unit, preparation, mayFail)
-                case .upstreams(let upstreams):
+                case .upstreams(let upstreams, let capacity):
                     let set = UpstreamSet(
-                        upstreams, pool: options.pool, edges: plan.options.front.edges,
-                        name: unit.name, service: unit.index, site: site, resolver: resolver)
+                        upstreams, capacity: capacity, name: unit.name, service: unit.index,
+                        site: site, resolver: resolver)
                     set.settled = { [weak preparation] in preparation?.done() }
                     unit.upstreams = set
                 }
@@ -117,10 +117,7 @@ final class ServiceKeeper {
     private func pool(
         _ plan: PoolPlan, _ unit: ServiceUnit, _ preparation: Preparation, _ mayFail: Bool
     ) throws(MasterFailure) -> Pool {
-        let namesakes = allPools.filter { $0.name == plan.name }
-        let first = namesakes.map(\.state.unusedIncarnation).max() ?? 1
-        let pool = try Pool(
-            plan, service: unit.index, site: site, firstIncarnation: first)
+        let pool = try Pool(plan, service: unit.index, site: site)
         pool.settled = { [weak preparation, unowned pool] isReady in
             guard let preparation, !preparation.isOver else { return }
             if !isReady && !mayFail {
@@ -135,6 +132,7 @@ final class ServiceKeeper {
             preparation.failure = Self.loadFailure(plan.name, message, traceback)
             preparation.done()
         }
+        pool.rolled = { [unowned self] in report(plan.name, rollFailure: $0) }
         pool.ended = { [unowned self, unit, unowned pool] in
             if unit.pool === pool { unit.pool = nil }
             withdrawn.removeAll { $0 === pool }
@@ -276,14 +274,11 @@ final class ServiceKeeper {
         var left = pools.count
         var failures: [String] = []
         for pool in pools {
-            pool.rolled = { [unowned self, unowned pool] failure in
-                pool.rolled = { _ in }
+            pool.roll { failure in
                 if let failure { failures.append("services.\(pool.name): \(failure)") }
-                report(pool.name, rollFailure: failure)
                 left -= 1
                 if left == 0 { done(rolled, failures) }
             }
-            pool.roll()
         }
     }
 

@@ -77,6 +77,9 @@ struct HostChecks {
                         + "a socket path has at most \(most)"))
         }
         guard let runtime = configuration.value(DirectoryOptions.runtime) ?? nil else { return }
+        if let fault = RuntimeFolder.fault(of: runtime) {
+            add(finding(["directories", "runtime"], fault))
+        }
         for name in configuration.names("services.*") {
             guard let workers = configuration.value(ServiceOptions.workerCount, name) ?? nil else {
                 continue

@@ -13,7 +13,8 @@ struct HostFacts: Sendable {
     var environment: [String: String]
     /// The folder a relative path on the command line starts from.
     var workingFolder: String
-    /// Whether an address and port can be listened on, alone or beside sockets of our own.
+    /// Whether an address and port can be listened on, alone or beside sockets of our own. Asked
+    /// without listening, which would take connections away from a proxy that serves.
     var mayListen: @Sendable (_ address: String, _ port: UInt16) -> Bool
     /// Raises the limit of open files as far as it goes towards `wanted`, and says what it is now.
     var openFiles: @Sendable (_ wanted: UInt64) -> UInt64
@@ -34,7 +35,7 @@ struct HostFacts: Sendable {
                 guard let address = SocketAddress(address: address, port: port) else {
                     return false
                 }
-                return (try? ListeningSocket(tcp: address).number) != nil
+                return (try? ListeningSocket(bound: address).number) != nil
             },
             openFiles: { wanted in
                 (try? ResourceLimit.raise(.openFiles, to: wanted)) ?? 0
