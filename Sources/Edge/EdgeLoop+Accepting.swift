@@ -33,10 +33,11 @@ extension EdgeLoop where World: ~Copyable {
                 stream: stream, listener: UInt16(listener),
                 phase: isSecure ? .handshaking : .reading, flags: isSecure ? .isSecure : [],
                 address: address, number: connectionNumber, openedAt: now))
+        connectionOpened(slot)
         guard network.watch(stream, token: token(client: slot), writable: false) else {
+            note(.limit, slot)
             return closeClient(slot)
         }
-        connectionOpened(slot)
         let timeouts = settings.options.timeouts
         timers.set(slot, to: now + (isSecure ? timeouts.handshake : timeouts.idle))
     }

@@ -119,7 +119,8 @@ extension EdgeLoop where World: ~Copyable {
         case .lingering:
             let block = clients[client].inbound
             pool.consume(pool.count(of: block), of: block)
-            if clients[client].bytesIn > EdgeLimits.lingerBytesMax { return closeClient(client) }
+            let thrownAway = clients[client].bytesIn - clients[client].lingerFrom
+            if thrownAway > EdgeLimits.lingerBytesMax { return closeClient(client) }
         }
         if clients.isUsed(client) { releaseEmptyInbound(client) }
     }
@@ -219,13 +220,14 @@ extension EdgeLoop where World: ~Copyable {
     /// Ends a connection after its last answer: at once when nothing unread can be there, else with
     /// a while of listening.
     mutating func endClient(_ client: Int) {
+        if !clients[client].has(.ended) { note(.finished, client) }
         let isQuiet =
             clients[client].inbound.isNone && !clients[client].has(.readable)
             || clients[client].has(.ended)
         if isQuiet, clients[client].phase != .lingering { return closeClient(client) }
         guard clients[client].phase != .lingering else { return }
         clients[client].phase = .lingering
-        clients[client].bytesIn = 0
+        clients[client].lingerFrom = clients[client].bytesIn
         network.shutdownWrite(clients[client].stream)
         timers.set(client, to: now + EdgeLimits.lingerNanoseconds)
         queue(client: client)
@@ -233,9 +235,15 @@ extension EdgeLoop where World: ~Copyable {
 
     /// The stream is broken: a reset, or a write that failed.
     mutating func clientBroke(_ client: Int) {
+        note(.reset, client)
         let exchange = Int(clients[client].exchange)
         if exchange >= 0 { perform(exchanges[exchange].state.handle(.clientGone), exchange) }
         if clients.isUsed(client) { closeClient(client) }
+    }
+
+    /// Notes why a connection ends; the first reason counts.
+    mutating func note(_ end: ConnectionEnd, _ client: Int) {
+        if clients[client].end == .client { clients[client].end = end }
     }
 
     /// Closes a connection without a request on it.

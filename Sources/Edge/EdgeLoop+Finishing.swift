@@ -16,7 +16,10 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
-        if wasTunnel { return closeClient(client) }
+        if wasTunnel {
+            if !clients[client].has(.ended) { note(.finished, client) }
+            return closeClient(client)
+        }
         clients[client].phase = .reading
         guard keeps, !clients[client].has(.closing) else {
             clients[client].set(.closing)
@@ -42,6 +45,7 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         exchanges[exchange].state.conclude()
         end(exchange)
+        note(.finished, client)
         closeClient(client, isBroken: mustReset)
     }
 

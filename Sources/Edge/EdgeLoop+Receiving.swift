@@ -192,7 +192,11 @@ extension EdgeLoop where World: ~Copyable {
                 if exchange >= 0 { flushClient(Int(exchanges[exchange].client)) }
                 return
             case .end(let consumed):
-                if exchange >= 0 { endAnswer(exchange, block) }
+                guard exchange < 0 || endAnswer(exchange, block) else {
+                    upstreams[upstream].decoder = before
+                    upstreams[upstream].set(.isHeld)
+                    return waitForRoom(upstream, exchange)
+                }
                 if consumed > 0 { consumeAnswer(upstream, consumed) }
                 releaseEmptyInbound(upstream: upstream)
                 answerEnded(upstream)
@@ -266,7 +270,9 @@ extension EdgeLoop where World: ~Copyable {
         guard !isBroken, upstreams[upstream].decoder.finish() == .complete else {
             return loseUpstream(upstream, .httpResponseIncomplete)
         }
-        if exchange >= 0 { endAnswer(exchange, .none) }
+        guard exchange < 0 || endAnswer(exchange, .none) else {
+            return loseUpstream(upstream, .proxyInternalError)
+        }
         answerEnded(upstream)
     }
 

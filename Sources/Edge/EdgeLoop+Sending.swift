@@ -38,7 +38,7 @@ extension EdgeLoop where World: ~Copyable {
                 if pieces > 0 { bodyGrew(exchange) }
                 return
             case .end(let consumed):
-                endBody(exchange, block)
+                guard endBody(exchange, block) else { return }
                 if consumed > 0 { consumeInput(client, consumed) }
                 return bodyEnded(client, exchange)
             case .faulty(let fault):
@@ -78,7 +78,7 @@ extension EdgeLoop where World: ~Copyable {
                     data, inChunks: exchanges[exchange].has(.chunksRequest),
                     to: &upstreams[upstream].outbound)
             else {
-                fail(exchange, .proxyInternalError)
+                loseUpstream(upstream, .proxyInternalError)
                 return false
             }
         }
@@ -128,13 +128,17 @@ extension EdgeLoop where World: ~Copyable {
     /// Ends the framing of a streamed body towards the endpoint.
     ///
     /// - Parameter block: where the trailers lie, `.none` without any.
-    private mutating func endBody(_ exchange: Int, _ block: BlockID) {
+    /// - Returns: false when the edge has no block left; the endpoint has been given up then.
+    private mutating func endBody(_ exchange: Int, _ block: BlockID) -> Bool {
         let upstream = Int(exchanges[exchange].upstream)
         guard exchanges[exchange].has(.chunksRequest), upstream >= 0,
             !exchanges[exchange].has(.sendingBroke)
-        else { return }
+        else { return true }
         let out = pool.take(.large)
-        guard !out.isNone else { return upstreams[upstream].set(.isSpent) }
+        guard !out.isNone else {
+            loseUpstream(upstream, .proxyInternalError)
+            return false
+        }
         var writer = pool.writer(into: out)
         if block.isNone || trailers.count == 0 {
             writer.writeLastChunk()
@@ -144,6 +148,7 @@ extension EdgeLoop where World: ~Copyable {
         trailers.removeAll()
         pool.commit(writer.count, to: out)
         upstreams[upstream].outbound.append(out, in: pool)
+        return true
     }
 
     /// The request has been received to its end.

@@ -33,12 +33,9 @@ extension EdgeLoop where World: ~Copyable {
         case .handshaking:
             handshakeIsLate(client)
         case .reading:
-            if clients[client].parser.hasBegun {
-                refuse(client, .headTooSlow)
-            } else {
-                closeClient(client)
-            }
+            readingTimeIsOver(client)
         case .busy:
+            note(.timeout, client)
             let exchange = Int(clients[client].exchange)
             if clients[client].has(.isTimed) {
                 // The client does not take its answer.
@@ -47,11 +44,35 @@ extension EdgeLoop where World: ~Copyable {
                 refuseBody(exchange, .bodyTooSlow)
             }
         case .tunneling:
+            note(.timeout, client)
             let exchange = Int(clients[client].exchange)
             perform(exchanges[exchange].state.handle(.failed(.httpResponseTimeout)), exchange)
         case .lingering:
             closeClient(client)
         }
+    }
+
+    /// A head did not come in time, a last answer is not taken, or nothing has come for long.
+    private mutating func readingTimeIsOver(_ client: Int) {
+        if clients[client].has(.closing) {
+            note(.timeout, client)
+            return closeClient(client)
+        }
+        if clients[client].parser.hasBegun {
+            note(.timeout, client)
+            return refuse(client, .headTooSlow)
+        }
+        // What the kernel has already received in full is still answered.
+        let generation = clients.generation(at: client)
+        let requests = clients[client].requests
+        clients[client].set(.readable)
+        readClient(client)
+        guard clients.holds(client, generation: generation), clients[client].phase == .reading,
+            !clients[client].parser.hasBegun, clients[client].outbound.isEmpty,
+            clients[client].requests == requests
+        else { return }
+        note(.idle, client)
+        closeClient(client)
     }
 
     private mutating func requestTimeIsOver(_ exchange: Int) {

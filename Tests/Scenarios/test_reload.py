@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from harness import Load, answering, processes, request, run_proxy
-from harness.processes import descendants
+from harness import Load, answering, request, run_proxy
+from harness.processes import descendants, is_alive
 from harness.wire import SECONDS, until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }"
@@ -553,4 +553,4 @@ def test_the_workers_that_a_reload_replaces_end_with_the_last_edge_that_knows_th
         proxy.reload("services: { demo: { demo: true, workers: 2 } }")
         until(lambda: proxy.get("/worker").json["pid"] != old, "the new edges")
         assert client.exchange(request("/worker")).json["pid"] == old
-    until(lambda: not processes.is_alive(old), "the end of the old worker")
+    until(lambda: not is_alive(old), "the end of the old worker")

@@ -36,6 +36,10 @@ final class SharedMemory {
     /// begins.
     private static let requestsSpare = 64
 
+    /// Rows a service or endpoint may need at once: one for each generation of edges that lives,
+    /// and one for the generation that is being prepared.
+    private static let generations = EdgeFleet.generationsMax + 1
+
     /// Connections an edge may have there is room for: as many as the default asks for at least,
     /// since where open files limit it, it depends on the services and may rise with a reload.
     private static func connections(_ front: FrontOptions) -> Int {
@@ -45,10 +49,6 @@ final class SharedMemory {
 
     /// The most connections of an edge that all can have a request in flight.
     var connectionsPerEdge: Int { table.layout.requestsPerEdge - Self.requestsSpare }
-
-    /// Rows a service or endpoint may need at once: one for each generation of edges that lives,
-    /// and one for the generation that is being prepared.
-    private static let generations = EdgeFleet.generationsMax + 1
 
     init(_ front: FrontOptions) throws(MasterFailure) {
         do {
