@@ -79,7 +79,9 @@ package struct MessageSocket: ~Copyable, Sendable {
         guard got >= 0 else {
             switch clinux_errno() {
             case EAGAIN, EINTR: return .nothing
-            case ECONNRESET: return .closed
+            // The other end closed and left packets of ours unread. The kernel says so once, before
+            // what the other end had sent.
+            case ECONNRESET: return try receive()
             default: throw SystemError("recvmsg")
             }
         }
