@@ -194,8 +194,8 @@ extension Table {
 }
 
 extension Table {
-    /// Frees a place that a dead edge left behind. A living edge that read the status before may take
-    /// the place at this moment; it gives it back itself.
+    /// Frees a place that a dead edge left behind. A living edge that read the status before may
+    /// take the place at this moment; it gives it back itself.
     func clearOrphan(_ word: SharedWord) {
         let mark = word.loadRelaxed()
         if mark & orphanBit != 0 { _ = word.compareExchange(expected: mark, desired: 0) }
