@@ -32,8 +32,8 @@ extension EdgeLoop where World: ~Copyable {
         readClient(client)
     }
 
-    /// Reads what was received, and receives more, as long as somebody wants it and the turn's share
-    /// lasts. The end of the stream counts only when everything before it was read.
+    /// Reads what was received, and receives more, as long as somebody wants it and the turn's
+    /// share lasts. The end of the stream counts only when everything before it was read.
     mutating func readClient(_ client: Int) {
         let generation = clients.generation(at: client)
         for _ in 0..<EdgeLimits.receivesPerTurn {

@@ -67,8 +67,8 @@ extension EdgeLoop where World: ~Copyable {
     /// Reads the next part of the answer back from its file; what waits for the file's end follows
     /// it.
     ///
-    /// - Returns: whether there is something to send now; false also when the exchange has ended over
-    ///   it.
+    /// - Returns: whether there is something to send now; false also when the exchange has ended
+    ///   over it.
     mutating func refillFromSpool(_ exchange: Int) -> Bool {
         let client = Int(exchanges[exchange].client)
         guard isSpooling(exchange) else {

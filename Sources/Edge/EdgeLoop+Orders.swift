@@ -145,8 +145,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its place
-    /// is nobody's when it comes back; should the order be lost, the master shows it again.
+    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its
+    /// place is nobody's when it comes back; should the order be lost, the master shows it again.
     mutating func requestKill(_ upstream: Int) {
         let endpoint = upstreams[upstream].endpoint
         counters.add(.timeouts)

@@ -3,8 +3,8 @@ package struct PortOwner: Equatable, Sendable {
     package var pid: Int32
     package var name: String
 
-    /// Finds the process that listens on `address`, or on an address that includes it or is included
-    /// in it.
+    /// Finds the process that listens on `address`, or on an address that includes it or is
+    /// included in it.
     ///
     /// Nil when nobody does, or its owner is not ours to see.
     package static func find(_ address: SocketAddress) -> PortOwner? {
@@ -51,8 +51,9 @@ package struct PortOwner: Equatable, Sendable {
         return !listening.isEmpty && listening.allSatisfy { ours.contains("socket:[\($0)]") }
     }
 
-    /// The inodes of the sockets that listen where `address` would, from the text of `/proc/net/tcp`
-    /// or `tcp6`: on its port, and on the same address, or one of the two on all addresses.
+    /// The inodes of the sockets that listen where `address` would, from the text of
+    /// `/proc/net/tcp` or `tcp6`: on its port, and on the same address, or one of the two on all
+    /// addresses.
     package static func listeningInodes(
         in table: String, inTheWayOf address: SocketAddress
     ) -> Set<String> {
@@ -71,8 +72,8 @@ package struct PortOwner: Equatable, Sendable {
         return inodes
     }
 
-    /// Whether a socket at `local` is in the way of one at `wanted`. A socket for all IPv6 addresses
-    /// may take IPv4 too; ours never do.
+    /// Whether a socket at `local` is in the way of one at `wanted`. A socket for all IPv6
+    /// addresses may take IPv4 too; ours never do.
     private static func includes(_ local: Substring, _ wanted: String) -> Bool {
         if local == wanted { return true }
         if local.allSatisfy({ $0 == "0" }) { return local.count >= wanted.count }

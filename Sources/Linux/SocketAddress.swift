@@ -95,8 +95,8 @@ package struct SocketAddress: Equatable, Sendable {
         }
     }
 
-    /// The address without its port as `/proc/net/tcp` and `tcp6` show it: words of 32 bits, each in
-    /// this machine's byte order, in hexadecimal.
+    /// The address without its port as `/proc/net/tcp` and `tcp6` show it: words of 32 bits, each
+    /// in this machine's byte order, in hexadecimal.
     var kernelTableText: String {
         let address = kind == .ipv4 ? bytes[4..<8] : bytes[8..<24]
         var text = ""

@@ -8,8 +8,8 @@ extension Pool {
     /// bytes.
     private static let nameBytesMax = 40
 
-    /// A path for an incarnation's socket: `runtime/workers/web-1.3.sock`. No other socket has or had
-    /// it, for two pools of a service may live side by side.
+    /// A path for an incarnation's socket: `runtime/workers/web-1.3.sock`. No other socket has or
+    /// had it, for two pools of a service may live side by side.
     private func socketPath(_ key: WorkerKey) -> String {
         let safe = String(
             name.unicodeScalars.map { scalar -> Character in

@@ -85,8 +85,8 @@ struct HostChecks {
             guard let workers = configuration.value(ServiceOptions.workerCount, name) ?? nil else {
                 continue
             }
-            // The longest one there can be: the last slot, and a number of nine digits. The pool cuts
-            // long names.
+            // The longest one there can be: the last slot, and a number of nine digits. The pool
+            // cuts long names.
             let path = "\(runtime)/workers/\(name.prefix(40))-\(workers).999999999.sock"
             guard path.utf8.count > most else { continue }
             add(
