@@ -53,6 +53,7 @@ public struct RequestInFlight: Equatable, Sendable {
 /// Which entries are free is the edge's own memory: a successor begins with none, after the master
 /// cleared them. A full ledger is a 503, never an untracked request.
 public struct RequestLedger: ~Copyable {
+    private let place = Immobile()
     private let table: Table
     private let base: Int
     /// Entries that were used and are free again.

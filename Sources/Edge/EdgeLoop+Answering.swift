@@ -73,7 +73,8 @@ extension EdgeLoop where World: ~Copyable {
             var writer = pool.writer(into: block)
             let text = pool.bytes(of: exchanges[exchange].text)
             let marks = ResponseMarks(
-                requestID: text.extracting(exchanges[exchange].idText.indices), date: date.bytes)
+                requestID: text.extracting(exchanges[exchange].facts.idText.indices),
+                date: date.bytes)
             writer.write(
                 response: responseHead, from: bytes, as: forwarding, marks: marks,
                 edits: settings.responseEdits[Int(exchanges[exchange].route)])
@@ -198,7 +199,8 @@ extension EdgeLoop where World: ~Copyable {
         writer.write(
             error: response, detail: detail,
             marks: ResponseMarks(
-                requestID: text.extracting(exchanges[exchange].idText.indices), date: date.bytes))
+                requestID: text.extracting(exchanges[exchange].facts.idText.indices),
+                date: date.bytes))
         pool.commit(writer.count, to: block)
         clients[client].outbound.append(block, in: pool)
         flushClient(client)

@@ -122,23 +122,24 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func writeFacts(
         _ exchange: Int, _ client: Int, in bytes: Span<UInt8>, to writer: inout ByteWriter
     ) {
-        func copy(_ range: ByteRange) -> ByteRange {
+        func copy(_ text: Span<UInt8>) -> ByteRange {
             let start = writer.count
-            writer.write(bytes.extracting(range.indices))
+            writer.write(text)
             return ByteRange(start: start, count: writer.count - start)
         }
-        exchanges[exchange].facts.method = copy(requestHead.methodName)
-        exchanges[exchange].facts.target = copy(requestHead.target)
-        exchanges[exchange].facts.host = copy(requestHead.host)
+        var facts = exchanges[exchange].facts
+        facts.method = copy(bytes.extracting(requestHead.methodName))
+        facts.target = copy(bytes.extracting(requestHead.target))
+        facts.host = copy(bytes.extracting(requestHead.host))
         if let field = requestHead.fields.first(.referer) {
-            exchanges[exchange].facts.referer = copy(field.value)
+            facts.referer = copy(bytes.extracting(field.value))
         }
         if let field = requestHead.fields.first(.userAgent) {
-            exchanges[exchange].facts.userAgent = copy(field.value)
+            facts.userAgent = copy(bytes.extracting(field.value))
         }
-        let start = writer.count
-        writer.write(idText.fill { exchanges[exchange].facts.id.write(to: &$0) })
-        exchanges[exchange].idText = ByteRange(start: start, count: writer.count - start)
+        facts.idText = copy(idText.fill { facts.id.write(to: &$0) })
+        facts.remoteText = copy(addressText.fill { facts.remote.write(to: &$0) })
+        exchanges[exchange].facts = facts
         guard clients[client].has(.isSecure) else { return }
         let name = writer.count
         network.writeServerName(clients[client].stream, to: &writer)
@@ -172,17 +173,20 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].head = ByteRange(start: start, count: writer.count - start)
     }
 
-    /// Who sent the request, through which door; `writeFacts` has put its id into `idText`.
+    /// Who sent the request, through which door; `writeFacts` has put its id into `idText` and its
+    /// client's address into `addressText`.
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
         // Programs and servers are told of the peer, and what the peer said; a worker of ours of
         // the client alone.
         let service = Int(exchanges[exchange].service)
         let toWorker = service >= 0 && settings.services[service].isOurs
-        let address = toWorker ? exchanges[exchange].facts.remote : clients[client].peer
+        if !toWorker, clients[client].peer != exchanges[exchange].facts.remote {
+            addressText.fill { clients[client].peer.write(to: &$0) }
+        }
         let listener = Int(clients[client].listener)
         return RequestOrigin(
-            address: addressText.fill { address.write(to: &$0) },
+            address: addressText.bytes,
             port: exchanges[exchange].facts.remotePort,
             isSecure: toWorker ? isSecureClient : clients[client].has(.isSecure),
             serverPort: settings.listeners[listener].port,

@@ -63,10 +63,9 @@ struct Exchange {
     var result = RequestResult()
     /// Holds the texts of `facts`, and behind them the head as it is sent to the endpoint.
     var text: BlockID
-    /// Parts of `text`: the request id, the name the client asked for in its TLS handshake, and the
-    /// parts of the head as it is sent (the line, the rest of `proxy-peer` behind the place, the
-    /// fields), or for a redirect the whole answer.
-    var idText = ByteRange.empty
+    /// Parts of `text`: the name the client asked for in its TLS handshake, and the parts of the
+    /// head as it is sent (the line, the rest of `proxy-peer` behind the place, the fields), or for
+    /// a redirect the whole answer.
     var serverName = ByteRange.empty
     var line = ByteRange.empty
     var peer = ByteRange.empty

@@ -64,7 +64,7 @@ struct Authority {
         var number = 0
         for position in start..<end {
             guard Characters.isDigit(bytes[position]) else { return nil }
-            number = number * 10 + Int(bytes[position] - 0x30)
+            number = number &* 10 &+ Int(bytes[position] &- 0x30)
         }
         return number > 0 && number <= 65535 ? UInt16(number) : nil
     }

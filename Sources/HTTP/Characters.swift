@@ -58,6 +58,15 @@ enum Characters {
         byte &- 0x41 < 26 ? byte | 0x20 : byte
     }
 
+    /// Eight bytes with `A`-`Z` made small.
+    @inline(__always)
+    static func lowercased(word: UInt64) -> UInt64 {
+        let low = word & 0x7f7f_7f7f_7f7f_7f7f
+        let isAtLeastA = low &+ 0x3f3f_3f3f_3f3f_3f3f
+        let isBehindZ = low &+ 0x2525_2525_2525_2525
+        return word | (isAtLeastA & ~isBehindZ & ~word & 0x8080_8080_8080_8080) >> 2
+    }
+
     /// Whether a byte is optional white space (RFC 9110 section 5.6.3).
     @inline(__always)
     static func isBlank(_ byte: UInt8) -> Bool { byte == space || byte == tab }
@@ -73,8 +82,62 @@ enum Characters {
         return letter < 6 ? letter + 10 : nil
     }
 
+    /// A line as everybody writes it: `name: value` with one space and CR LF, its value not empty and
+    /// without blanks around it.
+    struct UsualLine {
+        var colon: Int
+        /// Where the value ends.
+        var stop: Int
+        /// The eight bytes before the colon, the first one lowest.
+        var beforeColon: UInt64
+    }
+
+    /// The line that stands in `start..<end` whole, if it is a usual one; nil for any other. What
+    /// the name is made of is not looked at.
+    ///
+    /// - Precondition: eight bytes or more stand before `start`.
+    @inline(__always)
+    static func usualLine(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> UsualLine? {
+        precondition(start >= 8 && start <= end && end <= bytes.count)
+        let raw = unsafe bytes.bytes
+        var colon = start
+        while true {
+            // Eight bytes at once, as below; every position is checked against `end`.
+            guard colon &+ 8 <= end else { return nil }
+            let word = UInt64(
+                littleEndian: unsafe raw.unsafeLoadUnaligned(
+                    fromUncheckedByteOffset: colon, as: UInt64.self))
+            let differences = word ^ 0x3a3a_3a3a_3a3a_3a3a
+            let hits =
+                (differences &- 0x0101_0101_0101_0101) & ~differences & 0x8080_8080_8080_8080
+            if hits != 0 {
+                colon &+= hits.trailingZeroBitCount >> 3
+                break
+            }
+            // The empty line behind the last field: there is no colon to look for.
+            guard word & 0xff != UInt64(carriageReturn) else { return nil }
+            colon &+= 8
+        }
+        let value = colon &+ 2
+        guard value < end else { return nil }
+        let stop = endOfValue(bytes, from: value, to: end)
+        guard stop > value, stop &+ 1 < end else { return nil }
+        let front = unsafe raw.unsafeLoadUnaligned(
+            fromUncheckedByteOffset: colon, as: UInt16.self)
+        let lineEnd = unsafe raw.unsafeLoadUnaligned(
+            fromUncheckedByteOffset: stop, as: UInt16.self)
+        guard front.littleEndian == 0x203a, lineEnd.littleEndian == 0x0a0d,
+            !isBlank(unsafe bytes[unchecked: value]), !isBlank(unsafe bytes[unchecked: stop &- 1])
+        else { return nil }
+        let beforeColon = UInt64(
+            littleEndian: unsafe raw.unsafeLoadUnaligned(
+                fromUncheckedByteOffset: colon &- 8, as: UInt64.self))
+        return UsualLine(colon: colon, stop: stop, beforeColon: beforeColon)
+    }
+
     /// The first position in `start..<end` whose byte may not stand in a field value (RFC 9110
     /// section 5.5: visible, blank, tab, or above 0x7f), or `end`.
+    @inline(__always)
     static func endOfValue(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
         precondition(start >= 0 && start <= end && end <= bytes.count)
         let raw = unsafe bytes.bytes
@@ -83,7 +146,7 @@ enum Characters {
             // Eight bytes at once: 1,900 instructions fewer for 505 bytes of heads (callgrind).
             let word = UInt64(
                 littleEndian: unsafe raw.unsafeLoadUnaligned(
-                    fromByteOffset: position, as: UInt64.self))
+                    fromUncheckedByteOffset: position, as: UInt64.self))
             let deletes = word ^ 0x7f7f_7f7f_7f7f_7f7f
             let hits =
                 (((word &- 0x2020_2020_2020_2020) & ~word)
@@ -94,7 +157,7 @@ enum Characters {
             }
             // The lowest hit is exact; those above it may be its borrow.
             position &+= hits.trailingZeroBitCount >> 3
-            guard bytes[position] == tab else { return position }
+            guard unsafe bytes[unchecked: position] == tab else { return position }
             position &+= 1
         }
         while position < end {
@@ -117,9 +180,15 @@ extension Span<UInt8> {
         let other = text.bytes
         guard Int(range.count) == other.count else { return false }
         let start = Int(range.start)
-        for offset in 0..<other.count
-        where Characters.lowercased(self[start + offset]) != other[offset] {
-            return false
+        var offset = 0
+        while offset + 8 <= other.count {
+            let word = Characters.lowercased(word: word(at: start + offset))
+            guard word == other.word(at: offset) else { return false }
+            offset += 8
+        }
+        while offset < other.count {
+            guard Characters.lowercased(self[start + offset]) == other[offset] else { return false }
+            offset += 1
         }
         return true
     }

@@ -92,87 +92,100 @@ extension FieldName {
     /// - Parameters:
     ///   - tail: the name's last eight bytes (or all) in small letters, the last one in the lowest
     ///     byte.
-    ///   - name: where the name is in `bytes`; not empty, token characters only.
+    ///   - name: where the name is in `bytes`; not empty. Known names are tokens; of another one
+    ///     nothing is said.
+    @inline(__always)
     static func recognised(tail: UInt64, name: Range<Int>, in bytes: Span<UInt8>) -> FieldName {
         let length = name.count > 8 ? UInt64(truncatingIfNeeded: name.count) << 56 : 0
-        let candidate = withKey(tail ^ length)
-        guard candidate != .other else { return .other }
-        let spelling = candidate.spelling.bytes
-        guard spelling.count == name.count else { return .other }
-        guard name.count > 8 else { return candidate }
-        for offset in 0..<name.count - 8
-        where Characters.lowercased(bytes[name.lowerBound + offset]) != spelling[offset] {
-            return .other
-        }
-        return candidate
+        let key = tail ^ length
+        let candidate = names[Int(truncatingIfNeeded: (key &* factor) >> 56)]
+        guard keys[Int(candidate.rawValue)] == key else { return .other }
+        return candidate.isSpelt(as: name, in: bytes) ? candidate : .other
     }
 
-    /// The only known name with this key: its last eight bytes, and above eight the length mixed
-    /// into the highest one (generated from the spellings; a test compares them).
-    private static func withKey(_ key: UInt64) -> FieldName {
-        switch key {
-        case 0x0000_0000_686f_7374: .host
-        case 0x646e_6563_7469_6f6e: .connection
-        case 0x7a2d_6c65_6e67_7468: .contentLength
-        case 0x746e_636f_6469_6e67: .transferEncoding
-        case 0x0000_0000_0000_7465: .te
-        case 0x0074_7261_696c_6572: .trailer
-        case 0x0075_7067_7261_6465: .upgrade
-        case 0x6f70_2d61_6c69_7665: .keepAlive
-        case 0x7e6e_6563_7469_6f6e: .proxyConnection
-        case 0x0000_6578_7065_6374: .expect
-        case 0x0000_0000_6461_7465: .date
-        case 0x0000_7365_7276_6572: .server
-        case 0x0000_0000_0076_6961: .via
-        case 0x6672_7761_7264_6564: .forwarded
-        case 0x7d64_6564_2d66_6f72: .xForwardedFor
-        case 0x7464_2d70_726f_746f: .xForwardedProto
-        case 0x7465_642d_686f_7374: .xForwardedHost
-        case 0x7465_642d_706f_7274: .xForwardedPort
-        case 0x762d_7072_6566_6978: .xForwardedPrefix
-        case 0x7d75_6573_742d_6964: .xRequestID
-        case 0x6f72_2d61_6765_6e74: .userAgent
-        case 0x0072_6566_6572_6572: .referer
-        case 0x0000_636f_6f6b_6965: .cookie
-        case 0x7e2d_636f_6f6b_6965: .setCookie
-        case 0x696e_742d_7479_7065: .contentType
-        case 0x756e_636f_6469_6e67: .contentEncoding
-        case 0x6374_2d72_616e_6765: .contentRange
-        case 0x7979_2d61_6674_6572: .retryAfter
-        case 0x6c6f_6361_7469_6f6e: .location
-        case 0x7f69_7a61_7469_6f6e: .authorization
-        case 0x6169_7a61_7469_6f6e: .proxyAuthorization
-        case 0x776e_7469_6361_7465: .proxyAuthenticate
-        case 0x756e_7469_6361_7465: .wwwAuthenticate
-        case 0x6578_792d_7065_6572: .proxyPeer
-        case 0x7763_6570_7469_6f6e: .proxyException
-        case 0x752d_7374_6174_7573: .proxyStatus
-        case 0x0000_0070_726f_7879: .proxy
-        case 0x0000_6163_6365_7074: .accept
-        case 0x6a6e_636f_6469_6e67: .acceptEncoding
-        case 0x6361_6e67_7561_6765: .acceptLanguage
-        case 0x2063_6f6e_7472_6f6c: .cacheControl
-        case 0x0000_7072_6167_6d61: .pragma
-        case 0x0000_0072_616e_6765: .range
-        case 0x6966_2d6d_6174_6368: .ifMatch
-        case 0x6365_2d6d_6174_6368: .ifNoneMatch
-        case 0x7464_2d73_696e_6365: .ifModifiedSince
-        case 0x7664_2d73_696e_6365: .ifUnmodifiedSince
-        case 0x6966_2d72_616e_6765: .ifRange
-        case 0x6a6f_7277_6172_6473: .maxForwards
-        case 0x0000_0000_0061_6765: .age
-        case 0x0065_7870_6972_6573: .expires
-        case 0x0000_0000_7661_7279: .vary
-        case 0x0077_6172_6e69_6e67: .warning
-        case 0x0000_6f72_6967_696e: .origin
-        case 0x7d65_7474_696e_6773: .http2Settings
-        case 0x726b_6574_2d6b_6579: .webSocketKey
-        case 0x3876_6572_7369_6f6e: .webSocketVersion
-        case 0x602d_6163_6365_7074: .webSocketAccept
-        case 0x6466_6665_7269_6e67: .xAccelBuffering
-        case 0x606f_6469_6669_6564: .lastModified
-        case 0x0000_0000_6574_6167: .entityTag
-        default: .other
-        }
+    /// Finds the name's code, given the last eight bytes up to its end, the first one lowest.
+    @inline(__always)
+    static func recognised(
+        _ name: ByteRange, lastBytes: UInt64, in bytes: Span<UInt8>
+    ) -> FieldName {
+        let last = Characters.lowercased(word: lastBytes).byteSwapped
+        let tail = name.count >= 8 ? last : last & (1 &<< UInt64(8 &* name.count) &- 1)
+        return recognised(tail: tail, name: name.indices, in: bytes)
     }
+
+    /// Whether a name with this one's key is this one: its length, and what stands before the last
+    /// eight bytes.
+    private func isSpelt(as name: Range<Int>, in bytes: Span<UInt8>) -> Bool {
+        let spelling = spelling.bytes
+        guard spelling.count == name.count else { return false }
+        guard name.count > 8 else { return name.count > 0 }
+        var offset = 0
+        while offset < name.count - 8 {
+            // Eight at a time; the last ones reach into what is known to be equal.
+            let word = Characters.lowercased(word: bytes.word(at: name.lowerBound + offset))
+            guard word == spelling.word(at: offset) else { return false }
+            offset += 8
+        }
+        return true
+    }
+
+    /// Gives the keys of all known names different hashes (found by trying; a test looks each name
+    /// up).
+    private static let factor: UInt64 = 0xe372_ed98_08c1_aa2d
+
+    /// The known name whose key has this hash, if one does.
+    private static let names: InlineArray<256, FieldName> = [
+        .age, .other, .userAgent, .other, .proxyAuthenticate, .other, .other, .other, .other,
+        .other, .other, .other, .xAccelBuffering, .other, .other, .warning, .other, .other, .other,
+        .other, .contentType, .other, .other, .referer, .other, .other, .other, .acceptLanguage,
+        .other, .contentEncoding, .lastModified, .other, .other, .contentRange, .other, .other,
+        .other, .ifMatch, .other, .other, .xForwardedProto, .other, .other, .other, .other, .other,
+        .acceptEncoding, .other, .other, .xForwardedHost, .other, .other, .other, .maxForwards,
+        .other, .other, .other, .other, .date, .other, .other, .other, .other, .other, .other,
+        .other, .other, .other, .other, .expect, .other, .other, .other, .other, .other, .other,
+        .server, .other, .other, .other, .other, .other, .other, .other, .other, .other, .other,
+        .other, .other, .other, .other, .other, .other, .proxyAuthorization, .other, .other, .other,
+        .other, .upgrade, .other, .other, .other, .connection, .other, .other, .proxyStatus, .other,
+        .webSocketKey, .ifNoneMatch, .expires, .webSocketAccept, .other, .other, .other, .other,
+        .other, .other, .other, .other, .other, .ifModifiedSince, .host, .other, .proxyPeer, .other,
+        .other, .xForwardedPort, .other, .other, .other, .other, .other, .other, .other, .other,
+        .other, .other, .other, .other, .other, .other, .other, .other, .other, .other, .other,
+        .range, .other, .other, .other, .other, .other, .other, .other, .other, .other, .other,
+        .other, .other, .keepAlive, .other, .other, .other, .authorization, .accept, .other,
+        .cacheControl, .other, .other, .other, .wwwAuthenticate, .other, .other, .other, .other,
+        .xForwardedPrefix, .other, .origin, .http2Settings, .entityTag, .other, .other, .other,
+        .other, .other, .other, .xRequestID, .other, .other, .other, .other, .other, .other,
+        .forwarded, .other, .other, .other, .other, .other, .other, .xForwardedFor, .vary, .cookie,
+        .other, .other, .other, .other, .other, .te, .other, .ifUnmodifiedSince, .other, .other,
+        .other, .via, .other, .other, .other, .setCookie, .other, .other, .other, .proxyException,
+        .other, .ifRange, .other, .other, .location, .trailer, .other, .webSocketVersion, .other,
+        .other, .other, .contentLength, .other, .other, .retryAfter, .proxy, .other,
+        .transferEncoding, .pragma, .other, .other, .other, .other, .other, .other,
+        .proxyConnection, .other, .other, .other, .other, .other, .other, .other,
+    ]
+
+    /// Each name's key, by its code.
+    private static let keys: InlineArray<62, UInt64> = [
+        0x0000_0000_0000_0000, 0x0000_0000_686f_7374, 0x646e_6563_7469_6f6e,
+        0x7a2d_6c65_6e67_7468, 0x746e_636f_6469_6e67, 0x0000_0000_0000_7465,
+        0x0074_7261_696c_6572, 0x0075_7067_7261_6465, 0x6f70_2d61_6c69_7665,
+        0x7e6e_6563_7469_6f6e, 0x0000_6578_7065_6374, 0x0000_0000_6461_7465,
+        0x0000_7365_7276_6572, 0x0000_0000_0076_6961, 0x6672_7761_7264_6564,
+        0x7d64_6564_2d66_6f72, 0x7464_2d70_726f_746f, 0x7465_642d_686f_7374,
+        0x7465_642d_706f_7274, 0x762d_7072_6566_6978, 0x7d75_6573_742d_6964,
+        0x6f72_2d61_6765_6e74, 0x0072_6566_6572_6572, 0x0000_636f_6f6b_6965,
+        0x7e2d_636f_6f6b_6965, 0x696e_742d_7479_7065, 0x756e_636f_6469_6e67,
+        0x6374_2d72_616e_6765, 0x7979_2d61_6674_6572, 0x6c6f_6361_7469_6f6e,
+        0x7f69_7a61_7469_6f6e, 0x6169_7a61_7469_6f6e, 0x776e_7469_6361_7465,
+        0x756e_7469_6361_7465, 0x6578_792d_7065_6572, 0x7763_6570_7469_6f6e,
+        0x752d_7374_6174_7573, 0x0000_0070_726f_7879, 0x0000_6163_6365_7074,
+        0x6a6e_636f_6469_6e67, 0x6361_6e67_7561_6765, 0x2063_6f6e_7472_6f6c,
+        0x0000_7072_6167_6d61, 0x0000_0072_616e_6765, 0x6966_2d6d_6174_6368,
+        0x6365_2d6d_6174_6368, 0x7464_2d73_696e_6365, 0x7664_2d73_696e_6365,
+        0x6966_2d72_616e_6765, 0x6a6f_7277_6172_6473, 0x0000_0000_0061_6765,
+        0x0065_7870_6972_6573, 0x0000_0000_7661_7279, 0x0077_6172_6e69_6e67,
+        0x0000_6f72_6967_696e, 0x7d65_7474_696e_6773, 0x726b_6574_2d6b_6579,
+        0x3876_6572_7369_6f6e, 0x602d_6163_6365_7074, 0x6466_6665_7269_6e67,
+        0x606f_6469_6669_6564, 0x0000_0000_6574_6167,
+    ]
 }

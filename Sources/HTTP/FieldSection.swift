@@ -37,10 +37,18 @@ struct FieldSection {
     /// - Parameters:
     ///   - end: bytes from here on are not looked at.
     ///   - countMax: the most fields allowed; not more than the table's capacity.
+    @inline(__always)
     mutating func next(
         _ bytes: Span<UInt8>, end: Int, countMax: Int, into table: inout FieldTable
     ) -> Step {
         if readUsualLine(bytes, end, countMax, &table) { return .field(hasPadding: false) }
+        return readByPhase(bytes, end, countMax, &table)
+    }
+
+    /// Reads any line, from wherever the last call stopped.
+    private mutating func readByPhase(
+        _ bytes: Span<UInt8>, _ end: Int, _ countMax: Int, _ table: inout FieldTable
+    ) -> Step {
         while position < end {
             let byte = bytes[position]
             let fault: FieldFault?
@@ -73,30 +81,19 @@ struct FieldSection {
     ) -> Bool {
         guard phase == .lineStart, Int(fieldCount) < countMax else { return false }
         let start = position
-        var colon = start
-        var tail: UInt64 = 0
-        while colon < end {
-            let small = Characters.token[Int(bytes[colon])]
-            guard small != 0 else { break }
-            tail = tail << 8 | UInt64(small)
-            colon &+= 1
-        }
-        let value = colon + 2
-        guard colon > start, value < end, bytes[colon] == Characters.colon,
-            bytes[colon + 1] == Characters.space, !Characters.isBlank(bytes[value])
+        guard start >= 8, start < end,
+            let line = Characters.usualLine(bytes, from: start, to: end), line.colon > start
         else { return false }
-        let stop = Characters.endOfValue(bytes, from: value, to: end)
-        guard stop > value, stop + 1 < end, bytes[stop] == Characters.carriageReturn,
-            bytes[stop + 1] == Characters.lineFeed, !Characters.isBlank(bytes[stop - 1])
-        else { return false }
-        let code = FieldName.recognised(tail: tail, name: start..<colon, in: bytes)
+        let name = ByteRange(start: start, count: line.colon &- start)
+        let value = ByteRange(start: line.colon &+ 2, count: line.stop &- line.colon &- 2)
+        let code = FieldName.recognised(name, lastBytes: line.beforeColon, in: bytes)
+        guard code != .other || bytes.isToken(name) else { return false }
         table.append(
             Field(
-                name: ByteRange(start: start, count: colon - start),
-                value: ByteRange(start: value, count: stop - value), code: code,
+                name: name, value: value, code: code,
                 isHopByHop: FieldNameSet.hopByHop.contains(code), isPlain: true))
-        offset = UInt32(truncatingIfNeeded: stop + 2)
-        fieldCount += 1
+        offset = UInt32(truncatingIfNeeded: line.stop &+ 2)
+        fieldCount &+= 1
         return true
     }
 

@@ -28,6 +28,8 @@ public struct FieldTable: ~Copyable {
     private let entries: FixedArray<Field>
     /// How many fields there are.
     public private(set) var count = 0
+    /// The codes of all fields since the last `removeAll`.
+    private var codes = FieldNameSet()
 
     /// - Parameter capacity: the most fields it can hold, from 1 to `countMax`.
     public init(capacity: Int) {
@@ -45,11 +47,15 @@ public struct FieldTable: ~Copyable {
     }
 
     /// Forgets all fields and keeps the memory.
-    public mutating func removeAll() { count = 0 }
+    public mutating func removeAll() {
+        count = 0
+        codes = FieldNameSet()
+    }
 
     mutating func append(_ field: Field) {
         entries[count] = field
         count += 1
+        codes.insert(field.code)
     }
 
     mutating func removeLast() { count -= 1 }
@@ -67,6 +73,7 @@ public struct FieldTable: ~Copyable {
 
     /// The first field of that name, or nil.
     public func first(_ code: FieldName) -> Field? {
+        guard codes.contains(code) else { return nil }
         for index in 0..<count where entries[index].code == code { return entries[index] }
         return nil
     }
@@ -83,10 +90,14 @@ public struct FieldNameSet: Equatable, Sendable {
         for name in names { insert(name) }
     }
 
-    @inlinable public mutating func insert(_ name: FieldName) { bits |= 1 << UInt64(name.rawValue) }
+    @inlinable
+    @inline(__always)
+    public mutating func insert(_ name: FieldName) { bits |= 1 &<< UInt64(name.rawValue) }
 
-    @inlinable public func contains(_ name: FieldName) -> Bool {
-        bits & (1 << UInt64(name.rawValue)) != 0
+    @inlinable
+    @inline(__always)
+    public func contains(_ name: FieldName) -> Bool {
+        bits & (1 &<< UInt64(name.rawValue)) != 0
     }
 
     @inlinable public func union(_ other: FieldNameSet) -> FieldNameSet {

@@ -118,7 +118,7 @@ enum DecimalNumber {
         var number: UInt64 = 0
         for index in range.indices {
             guard Characters.isDigit(bytes[index]) else { return nil }
-            number = number * 10 + UInt64(bytes[index] - 0x30)
+            number = number &* 10 &+ UInt64(bytes[index] &- 0x30)
         }
         return number
     }
@@ -187,7 +187,12 @@ struct ConnectionOptions {
     /// - Returns: false when one is no token.
     mutating func readAll(_ bytes: Span<UInt8>, _ fields: inout FieldTable) -> Bool {
         for index in 0..<fields.count where fields[index].code == .connection {
-            var list = ListScanner(fields[index].value)
+            let value = fields[index].value
+            if bytes.equals(value, ignoringCase: "keep-alive") {
+                keepAlive = true
+                continue
+            }
+            var list = ListScanner(value)
             while let option = list.next(in: bytes) {
                 guard !option.isEmpty else { continue }
                 guard bytes.isToken(option) else { return false }

@@ -3,15 +3,15 @@ package struct PortOwner: Equatable, Sendable {
     package var pid: Int32
     package var name: String
 
-    /// Finds the process that listens on `address` (or on every address of its port).
+    /// Finds the process that listens on `address`, or on an address that includes it or is included
+    /// in it.
     ///
     /// Nil when nobody does, or its owner is not ours to see.
     package static func find(_ address: SocketAddress) -> PortOwner? {
-        guard let port = address.port else { return nil }
         var inodes = Set<String>()
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
             guard let text = try? FileSystem.readText(table) else { continue }
-            inodes.formUnion(listeningInodes(in: text, port: port))
+            inodes.formUnion(listeningInodes(in: text, inTheWayOf: address))
         }
         guard !inodes.isEmpty, let names = try? FileSystem.names(in: "/proc") else { return nil }
         for pid in names.compactMap(Int32.init).sorted() {
@@ -28,8 +28,13 @@ package struct PortOwner: Equatable, Sendable {
         return nil
     }
 
-    /// The inodes of the sockets that listen on `port`, from the text of `/proc/net/tcp`.
-    package static func listeningInodes(in table: String, port: UInt16) -> Set<String> {
+    /// The inodes of the sockets that listen where `address` would, from the text of `/proc/net/tcp`
+    /// or `tcp6`: on its port, and on the same address, or one of the two on all addresses.
+    package static func listeningInodes(
+        in table: String, inTheWayOf address: SocketAddress
+    ) -> Set<String> {
+        guard let port = address.port else { return [] }
+        let wanted = address.kernelTableText
         var inodes = Set<String>()
         for line in table.split(separator: "\n").dropFirst() {
             let fields = line.split(separator: " ")
@@ -38,8 +43,16 @@ package struct PortOwner: Equatable, Sendable {
                 let colon = fields[1].lastIndex(of: ":"),
                 UInt16(fields[1][fields[1].index(after: colon)...], radix: 16) == port
             else { continue }
-            inodes.insert(String(fields[9]))
+            if includes(fields[1][..<colon], wanted) { inodes.insert(String(fields[9])) }
         }
         return inodes
+    }
+
+    /// Whether a socket at `local` is in the way of one at `wanted`. A socket for all IPv6 addresses
+    /// may take IPv4 too; ours never do.
+    private static func includes(_ local: Substring, _ wanted: String) -> Bool {
+        if local == wanted { return true }
+        if local.allSatisfy({ $0 == "0" }) { return local.count >= wanted.count }
+        return wanted.allSatisfy { $0 == "0" } && local.count == wanted.count
     }
 }

@@ -95,6 +95,19 @@ package struct SocketAddress: Equatable, Sendable {
         }
     }
 
+    /// The address without its port as `/proc/net/tcp` and `tcp6` show it: words of 32 bits, each in
+    /// this machine's byte order, in hexadecimal.
+    var kernelTableText: String {
+        let address = kind == .ipv4 ? bytes[4..<8] : bytes[8..<24]
+        var text = ""
+        for word in stride(from: address.startIndex, to: address.endIndex, by: 4) {
+            for byte in address[word..<word + 4].reversed() {
+                text += (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }
+        return text
+    }
+
     /// Family for `socket`.
     var family: Int32 {
         switch kind {

@@ -84,69 +84,63 @@ public struct ByteWriter: ~Copyable {
     }
 
     /// Writes a number in decimal digits, padded with zeros to at least `digits`.
+    @inlinable
+    @inline(__always)
     public mutating func write(decimal value: UInt64, digits: Int = 1) {
-        if value < 10, digits <= 1 { return write(0x30 | UInt8(truncatingIfNeeded: value)) }
-        let size = max(Self.digits(of: value), digits)
+        if value < 10, digits <= 1 {
+            write(0x30 | UInt8(truncatingIfNeeded: value))
+        } else if value < 100_000_000, digits <= 8 {
+            writeShort(value, digits)
+        } else {
+            writeLong(value, digits)
+        }
+    }
+
+    @usableFromInline
+    mutating func writeLong(_ value: UInt64, _ digits: Int) {
+        let start = position
+        let high = value / 100_000_000
+        if high < 100_000_000, digits <= 16 {
+            writeShort(high, digits &- 8)
+        } else {
+            writeLong(high, digits &- 8)
+        }
+        writeShort(value % 100_000_000, 8)
+        if isOverfull { position = start }
+    }
+
+    /// Writes a number below 10^8.
+    @usableFromInline
+    mutating func writeShort(_ value: UInt64, _ digits: Int) {
+        let text = Self.eightDigits(value)
+        let size = max(8 &- text.trailingZeroBitCount / 8, max(digits, 1))
         guard size <= end &- position else {
             end = -1
             return
         }
-        var target = unsafe base + position + size
-        let start = unsafe base + position
-        var rest = value
-        while rest >= 10 {
-            // Two digits a division.
-            let pair = Int(truncatingIfNeeded: rest % 100)
-            rest /= 100
-            unsafe target -= 2
-            unsafe target[0] = Self.pairs[2 &* pair]
-            unsafe target[1] = Self.pairs[2 &* pair &+ 1]
-        }
-        if rest > 0 {
-            unsafe target -= 1
-            unsafe target[0] = 0x30 | UInt8(truncatingIfNeeded: rest)
-        }
-        while unsafe target > start {
-            unsafe target -= 1
-            unsafe target[0] = 0x30
+        var rest = (text | 0x3030_3030_3030_3030) >> UInt64(64 &- 8 &* size)
+        if 8 <= end &- position {
+            // What stands behind the digits is overwritten by what follows.
+            unsafe UnsafeMutableRawPointer(base + position)
+                .storeBytes(of: rest.littleEndian, as: UInt64.self)
+        } else {
+            for offset in 0..<size {
+                unsafe base[position + offset] = UInt8(truncatingIfNeeded: rest)
+                rest >>= 8
+            }
         }
         position &+= size
     }
 
-    /// How many decimal digits a number has.
-    private static func digits(of value: UInt64) -> Int {
-        var width = 1
-        var rest = value
-        while rest >= 10_000 {
-            rest /= 10_000
-            width &+= 4
-        }
-        return width &+ (rest >= 1000 ? 3 : rest >= 100 ? 2 : rest >= 10 ? 1 : 0)
+    /// The digits of a number below 10^8, one a byte, the first one lowest: halved into four, two
+    /// and one digits at once.
+    private static func eightDigits(_ value: UInt64) -> UInt64 {
+        let fours = value < 10_000 ? value << 32 : value / 10_000 | (value % 10_000) << 32
+        let hundreds = (fours &* 10_486) >> 20 & 0x0000_007f_0000_007f
+        let twos = hundreds | (fours &- hundreds &* 100) << 16
+        let tens = (twos &* 103) >> 10 & 0x000f_000f_000f_000f
+        return tens | (twos &- tens &* 10) << 8
     }
-
-    /// `00` to `99`.
-    private static let pairs: InlineArray<200, UInt8> = [
-        0x30, 0x30, 0x30, 0x31, 0x30, 0x32, 0x30, 0x33, 0x30, 0x34,
-        0x30, 0x35, 0x30, 0x36, 0x30, 0x37, 0x30, 0x38, 0x30, 0x39,
-        0x31, 0x30, 0x31, 0x31, 0x31, 0x32, 0x31, 0x33, 0x31, 0x34,
-        0x31, 0x35, 0x31, 0x36, 0x31, 0x37, 0x31, 0x38, 0x31, 0x39,
-        0x32, 0x30, 0x32, 0x31, 0x32, 0x32, 0x32, 0x33, 0x32, 0x34,
-        0x32, 0x35, 0x32, 0x36, 0x32, 0x37, 0x32, 0x38, 0x32, 0x39,
-        0x33, 0x30, 0x33, 0x31, 0x33, 0x32, 0x33, 0x33, 0x33, 0x34,
-        0x33, 0x35, 0x33, 0x36, 0x33, 0x37, 0x33, 0x38, 0x33, 0x39,
-        0x34, 0x30, 0x34, 0x31, 0x34, 0x32, 0x34, 0x33, 0x34, 0x34,
-        0x34, 0x35, 0x34, 0x36, 0x34, 0x37, 0x34, 0x38, 0x34, 0x39,
-        0x35, 0x30, 0x35, 0x31, 0x35, 0x32, 0x35, 0x33, 0x35, 0x34,
-        0x35, 0x35, 0x35, 0x36, 0x35, 0x37, 0x35, 0x38, 0x35, 0x39,
-        0x36, 0x30, 0x36, 0x31, 0x36, 0x32, 0x36, 0x33, 0x36, 0x34,
-        0x36, 0x35, 0x36, 0x36, 0x36, 0x37, 0x36, 0x38, 0x36, 0x39,
-        0x37, 0x30, 0x37, 0x31, 0x37, 0x32, 0x37, 0x33, 0x37, 0x34,
-        0x37, 0x35, 0x37, 0x36, 0x37, 0x37, 0x37, 0x38, 0x37, 0x39,
-        0x38, 0x30, 0x38, 0x31, 0x38, 0x32, 0x38, 0x33, 0x38, 0x34,
-        0x38, 0x35, 0x38, 0x36, 0x38, 0x37, 0x38, 0x38, 0x38, 0x39,
-        0x39, 0x30, 0x39, 0x31, 0x39, 0x32, 0x39, 0x33, 0x39, 0x34,
-        0x39, 0x35, 0x39, 0x36, 0x39, 0x37, 0x39, 0x38, 0x39, 0x39,
-    ]
 
     /// Writes a number in lower-case hexadecimal digits without leading zeros.
     public mutating func write(hexadecimal value: UInt64) {

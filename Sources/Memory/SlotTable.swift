@@ -1,3 +1,5 @@
+internal import CLinux
+
 /// A fixed number of slots for values that stay where they are, found by position.
 ///
 /// Memory is reserved at once and becomes resident only when a slot is first used. Slots are reused
@@ -36,7 +38,9 @@ public struct SlotTable<Element: ~Copyable> {
         precondition(capacity > 0 && capacity < Int(UInt32.max))
         self.capacity = capacity
         unsafe elements = .allocate(capacity: capacity)
-        unsafe marks = .allocate(capacity: capacity)
+        // All zero: in no use, and not resident before.
+        unsafe marks = calloc(capacity, MemoryLayout<Mark>.stride)!
+            .bindMemory(to: Mark.self, capacity: capacity)
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(to: State(free: .max, fresh: 0, used: 0))
     }
@@ -83,8 +87,11 @@ public struct SlotTable<Element: ~Copyable> {
     }
 
     @inlinable
+    @inline(__always)
     public func isUsed(_ index: Int) -> Bool {
-        unsafe index >= 0 && index < Int(state.pointee.fresh) && marks[index].generation & 1 == 1
+        // One comparison for both bounds.
+        unsafe UInt(bitPattern: index) < UInt(bitPattern: capacity)
+            && marks[index].generation & 1 == 1
     }
 
     /// Changes with each use of the slot.

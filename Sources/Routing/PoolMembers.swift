@@ -13,6 +13,7 @@ struct PoolMembers: ~Copyable {
         var fullUntil: UInt64 = 0
     }
 
+    private let place = Immobile()
     private let table: Table
     let service: ServiceSlot
     private var members: [Member] = []

@@ -53,6 +53,7 @@ struct WaitLine {
 /// The waiters of one edge, for all its services: bounded, in order, published on the board;
 /// nothing is allocated after `init`.
 struct WaitQueue: ~Copyable {
+    private let place = Immobile()
     private let table: Table
     private let edge: EdgeIdentity
     private let waiters: SlotTable<Waiter>

@@ -20,6 +20,9 @@ public struct RequestFacts: Equatable, Sendable {
     public var host = ByteRange.empty
     public var referer = ByteRange.empty
     public var userAgent = ByteRange.empty
+    /// The id and the remote address as text, where they were written already; empty elsewhere.
+    public var idText = ByteRange.empty
+    public var remoteText = ByteRange.empty
 
     /// How the client is connected.
     public enum Scheme: UInt8, Sendable {

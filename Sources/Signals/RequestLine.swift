@@ -50,8 +50,9 @@ public struct RequestLine: Sendable {
     ) {
         writer.write("{\"time\":\"")
         time.writeRFC3339(facts.wall, to: &writer)
-        writeID(facts, to: &writer)
-        writePeer(facts, to: &writer)
+        writer.write("\",\"id\":\"")
+        writeID(facts, text, to: &writer)
+        writePeer(facts, text, to: &writer)
         writeTarget(facts, text, to: &writer)
         writer.write(",\"status\":")
         writer.write(decimal: UInt64(result.status))
@@ -95,8 +96,9 @@ public struct RequestLine: Sendable {
     ) {
         writer.write("{\"time\":\"")
         time.writeRFC3339(facts.wall, to: &writer)
-        writeID(facts, to: &writer)
-        writePeer(facts, to: &writer)
+        writer.write("\",\"id\":\"")
+        writeID(facts, text, to: &writer)
+        writePeer(facts, text, to: &writer)
         writeTarget(facts, text, to: &writer)
         writer.write(",\"service\":")
         writer.writeJSON(textOrNull: text.service, cutAt: Self.nameBytesMax)
@@ -104,17 +106,28 @@ public struct RequestLine: Sendable {
         writer.write(0x7D)
     }
 
-    private func writeID(_ facts: RequestFacts, to writer: inout ByteWriter) {
-        writer.write("\",\"id\":\"")
+    private func writeID(
+        _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
+    ) {
+        guard facts.idText.isEmpty else { return writer.write(text.part(facts.idText)) }
         facts.id.write(to: &writer)
     }
 
-    private func writePeer(_ facts: RequestFacts, to writer: inout ByteWriter) {
+    private func writeRemote(
+        _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
+    ) {
+        guard facts.remoteText.isEmpty else { return writer.write(text.part(facts.remoteText)) }
+        facts.remote.write(to: &writer)
+    }
+
+    private func writePeer(
+        _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
+    ) {
         if facts.remote.family == .none {
             writer.write("\",\"remote\":null,\"remote_port\":null")
         } else {
             writer.write("\",\"remote\":\"")
-            facts.remote.write(to: &writer)
+            writeRemote(facts, text, to: &writer)
             writer.write("\",\"remote_port\":")
             writer.write(decimal: UInt64(facts.remotePort))
         }
@@ -165,7 +178,7 @@ public struct RequestLine: Sendable {
         _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
         to writer: inout ByteWriter
     ) {
-        facts.remote.write(to: &writer)
+        writeRemote(facts, text, to: &writer)
         writer.write(" - - [")
         time.writeCommon(facts.wall, to: &writer)
         writer.write("] \"")
@@ -191,6 +204,6 @@ public struct RequestLine: Sendable {
         writer.write(0x20)
         writer.writeCommon(text.endpoint, cutAt: Self.nameBytesMax)
         writer.write(0x20)
-        facts.id.write(to: &writer)
+        writeID(facts, text, to: &writer)
     }
 }

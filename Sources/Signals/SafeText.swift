@@ -82,6 +82,7 @@ extension ByteWriter {
 
     /// Writes nanoseconds as seconds with six decimals, cut and not rounded.
     public mutating func write(seconds nanoseconds: UInt64) {
+        guard nanoseconds >= 1000 else { return write("0.000000") }
         let microseconds = nanoseconds / 1000
         write(decimal: microseconds / 1_000_000)
         write(0x2E)

@@ -85,27 +85,11 @@ extension ByteWriter {
         write(word: id.low)
     }
 
-    /// Eight bytes, little-endian.
-    mutating func write(word value: UInt64) {
-        var bytes = InlineArray<8, UInt8>(repeating: 0)
-        for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index)) }
-        write(bytes.span)
-    }
-
     /// A text of a record, cut at `limit` bytes (less than 64 KiB).
     mutating func write(recordText text: Span<UInt8>, cutAt limit: Int) {
         let text = text.cut(at: limit)
         write(UInt8(truncatingIfNeeded: text.count))
         write(UInt8(truncatingIfNeeded: text.count >> 8))
         write(text)
-    }
-}
-
-extension Span<UInt8> {
-    /// Eight bytes at `position`, little-endian.
-    fileprivate func word(at position: Int) -> UInt64 {
-        var value: UInt64 = 0
-        for index in 0..<8 { value |= UInt64(self[position + index]) << UInt64(8 * index) }
-        return value
     }
 }

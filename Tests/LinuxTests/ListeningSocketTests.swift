@@ -124,8 +124,33 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
             line("0100007F:1F90", "0A", 4711), line("0100007F:1F90", "01", 4712),
             line("00000000:0050", "0A", 4713),
         ].joined(separator: "\n")
-        #expect(PortOwner.listeningInodes(in: table, port: 8080) == ["4711"])
-        #expect(PortOwner.listeningInodes(in: table, port: 80) == ["4713"])
-        #expect(PortOwner.listeningInodes(in: table, port: 81) == [])
+        func found(_ text: String, _ port: UInt16) -> Set<String> {
+            PortOwner.listeningInodes(in: table, inTheWayOf: address(text, port))
+        }
+        #expect(found("127.0.0.1", 8080) == ["4711"])
+        #expect(found("0.0.0.0", 8080) == ["4711"])
+        #expect(found("127.0.0.2", 8080) == [])
+        #expect(found("127.0.0.1", 80) == ["4713"])
+        #expect(found("::1", 80) == [])
+        #expect(found("127.0.0.1", 81) == [])
+    }
+
+    @Test func `reads listening inodes of IPv6 out of the kernel's table`() {
+        func line(_ local: String, _ inode: Int) -> String {
+            "  0: \(local) \(String(repeating: "0", count: 32)):0000 0A 0:0 00:0 0 0 0 \(inode) 1"
+        }
+        let table = [
+            "  sl  local_address", line("00000000000000000000000001000000:1F90", 5),
+            line("00000000000000000000000000000000:0050", 6),
+        ].joined(separator: "\n")
+        func found(_ text: String, _ port: UInt16) -> Set<String> {
+            PortOwner.listeningInodes(in: table, inTheWayOf: address(text, port))
+        }
+        #expect(found("::1", 8080) == ["5"])
+        #expect(found("::", 8080) == ["5"])
+        #expect(found("::2", 8080) == [])
+        #expect(found("127.0.0.1", 8080) == [])
+        #expect(found("::1", 80) == ["6"])
+        #expect(found("127.0.0.1", 80) == ["6"])
     }
 }

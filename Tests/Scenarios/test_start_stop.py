@@ -237,3 +237,11 @@ def test_without_a_file_an_app_is_served(start_proxy, folder):
     done = run_proxy("--app", "hello:app", "--print-config", folder=folder, environment={"XDG_DATA_HOME": str(folder)})
     assert done.returncode == 0, done.stderr
     assert "hello:app" in done.stdout
+
+
+def test_warnings_of_the_file_are_events_like_all_others(start_proxy):
+    proxy = start_proxy("services: { a: { demo: true }, lonely: { demo: true } }\nroutes: [{ to: a }]")
+    proxy.event("notice", level="warning")
+    assert [line for line in proxy.errors.splitlines() if not line.startswith("{")] == []
+    proxy.reload()
+    assert len([line for line in proxy.events("notice") if "lonely" in line["text"]]) == 2

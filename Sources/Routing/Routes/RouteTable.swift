@@ -28,6 +28,7 @@ public enum RouteMatch: Equatable, Sendable {
 /// Prefixes are whole segments: `/api/` and `/api` are the same and match `/api` and `/api/…`,
 /// never `/apix`. They tell case apart, hosts do not.
 public struct RouteTable: ~Copyable {
+    private let place = Immobile()
     /// In order of the configuration; a match names its number.
     public let routes: [Route]
     private let conditions: RouteConditions

@@ -39,9 +39,7 @@ extension Master {
         case .failure(let failure): throw failure
         }
         let plan = try MasterPlan(reading)
-        for warning in reading.warnings {
-            log.warning("notice") { line in line.add("text", text: warning.description) }
-        }
+        say(reading.warnings)
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
             throw MasterFailure(

@@ -119,8 +119,15 @@ package final class Master {
         plugins = PluginKeeper(site)
         try Self.prepareRuntime(site)
         log.hidesProgress = log.isTerminal
-        // The command has said what was wrong or odd in the file.
+        say(reading.warnings)
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
+    }
+
+    /// Says what is odd in a configuration that is good.
+    func say(_ warnings: [Diagnostic]) {
+        for warning in warnings {
+            log.warning("notice") { line in line.add("text", text: warning.description) }
+        }
     }
 
     /// Descriptors the master itself may need: sockets of every listener and edge, three for each

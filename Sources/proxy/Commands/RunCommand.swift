@@ -55,7 +55,8 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let loaded = load()
         if test { throw check(loaded) }
-        Output.error(loaded.diagnostics.report)
+        // Of a good one that is to run, the master's log says the warnings, one event each.
+        if printConfig || loaded.effective == nil { Output.error(loaded.diagnostics.report) }
         guard let effective = loaded.effective else { throw ExitCode.configuration }
         if printConfig {
             Output.standard("# \(loaded.file), with everything decided\n")
