@@ -17,6 +17,9 @@ struct BodyStore: ~Copyable {
     private var memory = BlockChain()
     /// What came after it.
     private var file: SpoolFile?
+    /// The end of that, not written yet: however small the pieces are in which a body comes, the
+    /// file gets it in long ones.
+    private var unwritten = BlockChain()
     /// The next block of `memory` to be read, `.none` when all have been.
     private var cursor = BlockID.none
     private var isRewound = true
@@ -34,24 +37,32 @@ struct BodyStore: ~Copyable {
         _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
         in pool: BlockPool
     ) throws(Fault) {
-        if file == nil, memory.count + bytes.count <= memoryMax {
-            guard memory.append(bytes, in: pool) else { throw .memoryIsScarce }
-            count += UInt64(bytes.count)
-            return
+        let fits = file == nil && unwritten.isEmpty && memory.count + bytes.count <= memoryMax
+        guard fits ? memory.append(bytes, in: pool) : unwritten.append(bytes, in: pool) else {
+            throw .memoryIsScarce
         }
-        var piece = BlockChain()
-        guard piece.append(bytes, in: pool) else { throw .memoryIsScarce }
-        defer { piece.giveAll(to: pool) }
+        count += UInt64(bytes.count)
+        if unwritten.count >= BlockSize.large.bytes { try write(folder: folder, in: pool) }
+    }
+
+    /// Writes down what is not written yet: the body is complete.
+    mutating func finish(folder: borrowing FolderPath, in pool: BlockPool) throws(Fault) {
+        if !unwritten.isEmpty { try write(folder: folder, in: pool) }
+    }
+
+    private mutating func write(
+        folder: borrowing FolderPath, in pool: BlockPool
+    ) throws(Fault) {
+        defer { unwritten.giveAll(to: pool) }
         do throws(SystemError) {
             if file == nil { file = try SpoolFile(in: folder) }
-            try file!.append(piece, of: pool)
-            count += UInt64(bytes.count)
+            try file!.append(unwritten, of: pool)
         } catch {
             throw .spool(error)
         }
     }
 
-    /// Begins to read from the first byte.
+    /// Begins to read a complete body from the first byte.
     mutating func rewind() {
         isRewound = true
         file?.rewind()
@@ -89,6 +100,7 @@ struct BodyStore: ~Copyable {
     /// Gives the memory back and lets the file vanish.
     mutating func clear(in pool: BlockPool) {
         memory.giveAll(to: pool)
+        unwritten.giveAll(to: pool)
         file = nil
         cursor = .none
         isRewound = true

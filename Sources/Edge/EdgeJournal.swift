@@ -62,7 +62,10 @@ struct EdgeJournal: ~Copyable {
         }
         guard access.isDue(now: now) else { return }
         writeAccess(now: now)
-        let lost = access.lossToReport(now: now)
+        tellOfLoss(access.lossToReport(now: now), wall: wall)
+    }
+
+    private mutating func tellOfLoss(_ lost: UInt64, wall: UInt64) {
         guard lost > 0 else { return }
         begin(.warning, "access_log_lost", wall: wall)
         event.add("lines", Int(lost))
@@ -70,9 +73,9 @@ struct EdgeJournal: ~Copyable {
     }
 
     /// Writes what is left: the edge ends.
-    mutating func close(now: UInt64) {
-        guard !access.isEmpty else { return }
-        writeAccess(now: now)
+    mutating func close(now: UInt64, wall: UInt64) {
+        if !access.isEmpty { writeAccess(now: now) }
+        tellOfLoss(access.lossToReport(now: .max), wall: wall)
     }
 
     private mutating func writeAccess(now: UInt64) {

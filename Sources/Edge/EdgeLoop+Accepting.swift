@@ -35,10 +35,10 @@ extension EdgeLoop where World: ~Copyable {
                 stream: stream, listener: UInt16(listener),
                 phase: isSecure ? .handshaking : .reading, flags: isSecure ? .isSecure : [],
                 address: address, number: connectionNumber, openedAt: now))
-        guard network.watch(stream, token: token(client: slot), writable: false) else {
-            return closeClient(slot)
-        }
         connectionOpened(slot)
+        guard network.watch(stream, token: token(client: slot), writable: false) else {
+            return turnAway(slot)
+        }
         let timeouts = settings.options.timeouts
         timers.set(slot, to: now + (isSecure ? timeouts.handshake : timeouts.idle))
     }

@@ -193,7 +193,11 @@ extension EdgeLoop where World: ~Copyable {
             word: failure.word, retryAfter: failure.retryAfter)
         response.isHead = exchanges[exchange].has(.isHead)
         let block = pool.take(.small)
-        guard !block.isNone else { return cut(exchange, failure) }
+        guard !block.isNone else {
+            // None was sent.
+            exchanges[exchange].result.status = 0
+            return cut(exchange, failure)
+        }
         let text = pool.bytes(of: exchanges[exchange].text)
         var writer = pool.writer(into: block)
         writer.write(
@@ -252,6 +256,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         clients[client].requests += 1
         clients[client].set(.closing)
+        clients[client].end = refusal == .headTooSlow ? .timeout : .refused
         clients[client].phase = .reading
         let id = requestIDs.next(wall: wall)
         logRefused(client, id, refusal.status)

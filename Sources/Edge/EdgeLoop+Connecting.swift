@@ -52,8 +52,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Whether an endpoint is what this edge's configuration says of its service. The table shows the
-    /// endpoints of the configuration that is served last, also to edges of an older one.
+    /// Whether an endpoint is what this edge's configuration says of its service. The table shows
+    /// the endpoints of the configuration that is served last, also to edges of an older one.
     private func isOfThisConfiguration(_ lease: Lease, _ exchange: Int) -> Bool {
         let endpoint = table.endpoint(Int(lease.endpoint.index))
         let kind = endpoint.status.kind

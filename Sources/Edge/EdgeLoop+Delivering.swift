@@ -66,8 +66,8 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Reads the next part of the answer back from its file.
     ///
-    /// - Returns: whether there is something to send now; false also when the exchange has ended over
-    ///   it.
+    /// - Returns: whether there is something to send now; false also when the exchange has ended
+    ///   over it.
     mutating func refillFromSpool(_ exchange: Int) -> Bool {
         guard isSpooling(exchange) else { return false }
         let client = Int(exchanges[exchange].client)

@@ -75,17 +75,7 @@ extension EdgeLoop where World: ~Copyable {
         closeIdleUpstreams()
         guard closesIdle else { return }
         for client in 0..<clients.highWater where clients.isUsed(client) {
-            guard clients[client].phase == .reading, clients[client].exchange < 0,
-                clients[client].inbound.isNone, clients[client].outbound.isEmpty
-            else { continue }
-            // What the kernel has already received in full is still answered.
-            clients[client].set(.readable)
-            readClient(client)
-            guard clients.isUsed(client), clients[client].exchange < 0,
-                clients[client].inbound.isNone, clients[client].outbound.isEmpty
-            else { continue }
-            clients[client].end = .drain
-            closeClient(client)
+            closeIfQuiet(client, .drain)
         }
     }
 
@@ -126,8 +116,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its place
-    /// is nobody's when it comes back; should the order be lost, the master shows it again.
+    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its
+    /// place is nobody's when it comes back; should the order be lost, the master shows it again.
     mutating func requestKill(_ upstream: Int) {
         let endpoint = upstreams[upstream].endpoint
         counters.add(.timeouts)

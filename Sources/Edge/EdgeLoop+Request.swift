@@ -122,20 +122,25 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func writeFacts(
         _ exchange: Int, _ client: Int, in bytes: Span<UInt8>, to writer: inout ByteWriter
     ) {
-        func copy(_ text: Span<UInt8>) -> ByteRange {
+        // The log cuts the long ones, behind a whole character; the head goes into the same block.
+        func copy(_ text: Span<UInt8>, cutAt limit: Int = .max) -> ByteRange {
             let start = writer.count
-            writer.write(text)
+            let isLong = text.count > limit
+            writer.write(isLong ? text.extracting(first: min(text.count, limit + 4)) : text)
             return ByteRange(start: start, count: writer.count - start)
         }
         var facts = exchanges[exchange].facts
         facts.method = copy(bytes.extracting(requestHead.methodName))
-        facts.target = copy(bytes.extracting(requestHead.target))
+        facts.target = copy(
+            bytes.extracting(requestHead.target), cutAt: RequestLine.targetBytesMax)
         facts.host = copy(bytes.extracting(requestHead.host))
         if let field = requestHead.fields.first(.referer) {
-            facts.referer = copy(bytes.extracting(field.value))
+            facts.referer = copy(
+                bytes.extracting(field.value), cutAt: RequestLine.refererBytesMax)
         }
         if let field = requestHead.fields.first(.userAgent) {
-            facts.userAgent = copy(bytes.extracting(field.value))
+            facts.userAgent = copy(
+                bytes.extracting(field.value), cutAt: RequestLine.userAgentBytesMax)
         }
         facts.idText = copy(idText.fill { facts.id.write(to: &$0) })
         facts.remoteText = copy(addressText.fill { facts.remote.write(to: &$0) })

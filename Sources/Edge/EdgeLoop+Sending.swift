@@ -99,13 +99,32 @@ extension EdgeLoop where World: ~Copyable {
                 folder: settings.spoolFolder, in: pool)
             return true
         } catch {
-            switch error {
-            case .memoryIsScarce: fail(exchange, .proxyInternalError)
-            case .spool(let cause):
-                reportSpool(cause)
-                fail(exchange, .spoolFull)
-            }
+            collectingFailed(exchange, error)
             return false
+        }
+    }
+
+    /// The body has been collected to its end.
+    ///
+    /// - Returns: whether all of it is there.
+    private mutating func finishCollecting(_ exchange: Int) -> Bool {
+        let body = Int(exchanges[exchange].body)
+        guard body >= 0 else { return true }
+        do throws(BodyStore.Fault) {
+            try bodies[body].finish(folder: settings.spoolFolder, in: pool)
+            return true
+        } catch {
+            collectingFailed(exchange, error)
+            return false
+        }
+    }
+
+    private mutating func collectingFailed(_ exchange: Int, _ fault: BodyStore.Fault) {
+        switch fault {
+        case .memoryIsScarce: fail(exchange, .proxyInternalError)
+        case .spool(let cause):
+            reportSpool(cause)
+            fail(exchange, .spoolFull)
         }
     }
 
@@ -152,6 +171,7 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].set(.requestReceived)
         setBodyDeadline(exchange)
         if exchanges[exchange].state.phase == .collecting {
+            guard finishCollecting(exchange) else { return }
             perform(exchanges[exchange].state.handle(.ready), exchange)
         } else if exchanges[exchange].upstream >= 0 {
             holdTime(exchange)

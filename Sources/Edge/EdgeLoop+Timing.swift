@@ -33,10 +33,14 @@ extension EdgeLoop where World: ~Copyable {
         case .handshaking:
             handshakeIsLate(client)
         case .reading:
-            if clients[client].parser.hasBegun {
+            if clients[client].has(.closing) {
+                // It does not take its last answer.
+                clients[client].end = .timeout
+                closeClient(client)
+            } else if clients[client].parser.hasBegun {
                 refuse(client, .headTooSlow)
             } else {
-                closeClient(client)
+                closeIfQuiet(client, .idle)
             }
         case .busy:
             let exchange = Int(clients[client].exchange)
@@ -73,8 +77,8 @@ extension EdgeLoop where World: ~Copyable {
         loseUpstream(upstream, .httpResponseTimeout)
     }
 
-    /// Lets `timeout.request` stand still while it is the client that is waited for, for its body or
-    /// for room for its answer.
+    /// Lets `timeout.request` stand still while it is the client that is waited for, for its body
+    /// or for room for its answer.
     mutating func holdTime(_ exchange: Int) {
         countHeldTime(exchange)
         exchanges[exchange].heldSince = waitsForClient(exchange) ? now : 0

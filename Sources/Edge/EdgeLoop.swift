@@ -131,7 +131,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         setListening(true)
         tell(["event": "ready"])
         while turn() {}
-        journal.close(now: now)
+        journal.close(now: now, wall: wall)
         tell(["event": "drained"])
     }
 

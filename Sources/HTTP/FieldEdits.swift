@@ -31,6 +31,12 @@ public struct FieldEdits: Sendable {
     /// No change.
     public init() {}
 
+    /// Whether a configuration may set or remove a field; otherwise the proxy itself decides about
+    /// it.
+    public static func mayChange(_ name: Span<UInt8>) -> Bool {
+        !FieldNameSet.reserved.contains(FieldName(name))
+    }
+
     public var isEmpty: Bool { edits.count == 0 }
 
     /// Sets a field, in place of all with that name.
@@ -53,7 +59,7 @@ public struct FieldEdits: Sendable {
     ) throws(FieldEditError) {
         guard name.isToken(ByteRange(start: 0, count: name.count)) else { throw .badName }
         let code = FieldName(name)
-        guard !FieldNameSet.reserved.contains(code) else { throw .reserved }
+        guard Self.mayChange(name) else { throw .reserved }
         let nameRange = append(name)
         let edit = Edit(name: nameRange, value: append(value), code: code, sets: sets)
         edits = edits.appending([edit])

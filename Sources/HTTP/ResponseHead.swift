@@ -81,7 +81,7 @@ public enum ResponseFault: UInt8, CaseIterable, Equatable, Sendable {
         case .foldedLine: "a field line must not begin with a blank (no line folding)"
         case .controlInValue: "a field value has a control character"
         case .headTooLong: "the head is longer than limits.upstream_header"
-        case .tooManyFields: "there are more fields than limits.headers"
+        case .tooManyFields: "there are more than 1024 fields, the most that a head can have"
         case .badLength: "Content-Length must be one decimal number"
         case .repeatedLength: "Content-Length must not be repeated"
         case .lengthAndCoding: "Content-Length and Transfer-Encoding exclude each other"

@@ -15,8 +15,8 @@ public struct BlockChain: Sendable {
     /// The block that holds the first unread byte, or `.none`.
     @inlinable public var first: BlockID { head }
 
-    /// A block with no more bytes than this is copied into the last one's room, where they fit: half
-    /// a large block.
+    /// A block with no more bytes than this is copied into the last one's room, where they fit:
+    /// half a large block.
     @usableFromInline static let copiedBytesMax = BlockSize.large.bytes / 2
 
     /// Bytes that fit behind the last one without another block.

@@ -1,14 +1,8 @@
 import Configuration
+import HTTP
 
 /// What header names and values a configuration may set or remove.
 enum FieldRule {
-    /// Fields that frame messages or belong to one connection (RFC 9110, section 7.6.1): ours
-    /// alone.
-    private static let framing: Set<String> = [
-        "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade", "proxy-peer",
-    ]
-
     /// A token of RFC 9110, section 5.6.2, of at most 256 bytes.
     static func isToken(_ text: String) -> Bool {
         (1...256).contains(text.utf8.count)
@@ -26,8 +20,8 @@ enum FieldRule {
     /// Complains of what is no field name, or one that only the proxy itself may set.
     static func checkOwnName(_ text: String) throws(Complaint) {
         try checkName(text)
-        if framing.contains(text.lowercased()) {
-            throw Complaint("\(text) frames messages; the proxy sets it itself")
+        guard FieldEdits.mayChange(Array(text.utf8).span) else {
+            throw Complaint("\(text) is the proxy's own; it decides about it itself")
         }
     }
 

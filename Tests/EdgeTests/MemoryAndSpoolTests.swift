@@ -173,3 +173,63 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+extension MemoryAndSpoolTests {
+    @Test(arguments: [1, 300, 70_000, 150_000], [1, 100, 60_000])
+    func `a collected body is read back as it came, more than once`(count: Int, piece: Int) throws {
+        let pool = BlockPool(smallCount: 64, largeCount: 16)
+        let folder = FolderPath("/tmp")
+        let bytes = body(3, count)
+        var store = BodyStore()
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = Array(rest.prefix(piece))
+            try store.append(part.span, memoryMax: 4096, folder: folder, in: pool)
+            rest = rest.dropFirst(piece)
+        }
+        try store.finish(folder: folder, in: pool)
+        for _ in 0..<2 {
+            store.rewind()
+            var chain = BlockChain()
+            while try store.read(into: &chain, in: pool) > 0 {}
+            var read: [UInt8] = []
+            while !chain.isEmpty {
+                let span = pool.bytes(of: chain.first)
+                read += span.indices.map { span[$0] }
+                chain.consume(span.count, in: pool)
+            }
+            #expect(read == bytes)
+        }
+        store.clear(in: pool)
+        #expect(pool.taken == 0)
+    }
+
+    @Test func `a head of nearly limits.header fits, whatever is long in it`() throws {
+        let simulated = try DirectedTests.edge()
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        let head = "GET /1/length/5 HTTP/1.1\r\nHost: a.example\r\nReferer: "
+        let long = String(repeating: "r", count: (32 << 10) - head.utf8.count - 4)
+        client.send(head + long + "\r\n\r\n")
+        #expect(simulated.turn { !client.bytes.isEmpty })
+        #expect(client.text.hasPrefix("HTTP/1.1 200"))
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a client that does not take its refusal is left after a time`() throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { body: 1s }")
+        let client = ScriptedEnd(simulated.traffic.world)
+        simulated.traffic.world.capacityMax = 64
+        client.connect()
+        client.stall()
+        client.send("GET / HTTP/9.9\r\n\r\n")
+        #expect(simulated.turn { simulated.edge.clients.count == 1 })
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < 2_000_000_000)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}

@@ -279,16 +279,20 @@ let routeCases = #"""
     => f:3:47: error: routes.0.set_headers.request.a\sb: "a b" is no header name
     ~~~
     [{ to: web, set_headers: { request: { Content-Length: 1 } } }]
-    => f:3:47: error: routes.0.set_headers.request.Content-Length: Content-Length frames \#
-    messages; the proxy sets it itself
+    => f:3:47: error: routes.0.set_headers.request.Content-Length: Content-Length is \#
+    the proxy's own; it decides about it itself
+    ~~~
+    [{ to: web, set_headers: { response: { X-Request-Id: a } } }]
+    => f:3:51: error: routes.0.set_headers.response.X-Request-Id: X-Request-Id is \#
+    the proxy's own; it decides about it itself
     ~~~
     [{ to: web, set_headers: { response: { X: "a\nb" } } }]
     => f:3:51: error: routes.0.set_headers.response.X: "a\nb": a header value has no line \#
     breaks or controls
     ~~~
     [{ to: web, remove_headers: { response: [Transfer-Encoding] } }]
-    => f:3:50: error: routes.0.remove_headers.response.0: Transfer-Encoding frames \#
-    messages; the proxy sets it itself
+    => f:3:50: error: routes.0.remove_headers.response.0: Transfer-Encoding is \#
+    the proxy's own; it decides about it itself
     ~~~
     [{ path: /a/, strip: /b, to: web }]
     => f:3:30: error: routes.0.strip: /b is not the beginning of path /a/
