@@ -17,7 +17,7 @@ public struct BlockChain: Sendable {
 
     /// A block with no more bytes than this is copied into the last one's room, where they fit:
     /// half a large block.
-    @usableFromInline static let copiedBytesMax = BlockSize.large.bytes / 2
+    @inlinable static var copiedBytesMax: Int { BlockSize.large.bytes / 2 }
 
     /// Bytes that fit behind the last one without another block.
     @inlinable

@@ -283,7 +283,7 @@ let routeCases = #"""
     the proxy's own; it decides about it itself
     ~~~
     [{ to: web, set_headers: { response: { X-Request-Id: a } } }]
-    => f:3:51: error: routes.0.set_headers.response.X-Request-Id: X-Request-Id is \#
+    => f:3:48: error: routes.0.set_headers.response.X-Request-Id: X-Request-Id is \#
     the proxy's own; it decides about it itself
     ~~~
     [{ to: web, set_headers: { response: { X: "a\nb" } } }]
