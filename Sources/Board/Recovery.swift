@@ -66,6 +66,7 @@ extension Table {
         withdrawWaiters(of: edge)
         for index in 0..<endpointHighWater { recover(index, edge, &result) }
         clearRequests(edgeSlot: edge.slot)
+        clearAddresses(edgeSlot: edge.slot)
         edgeWord(edge.slot, EdgeField.living).storeSequential(0)
         liveEdgesWord.subtractBits(edge.bit)
         result.wakes = wakeAll()

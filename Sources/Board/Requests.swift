@@ -132,6 +132,7 @@ public struct RequestLedger: ~Copyable {
         freeCount += 1
     }
 
+    @inline(__always)
     private func word(_ slot: Int, _ field: Int) -> SharedWord {
         table.requestWord(base, slot, field)
     }
@@ -143,6 +144,7 @@ extension Table {
         return layout.requestsAt + edgeSlot * layout.requestsPerEdge * RequestField.recordSize
     }
 
+    @inline(__always)
     func requestWord(_ base: Int, _ slot: Int, _ field: Int) -> SharedWord {
         precondition(slot >= 0 && slot < layout.requestsPerEdge)
         return region.word(at: base &+ slot &* RequestField.recordSize &+ field)

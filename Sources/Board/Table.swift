@@ -1,6 +1,7 @@
 public import Memory
 
-/// The file `table`: services, endpoints, places, waiters, and the requests in flight of each edge.
+/// The file `table`: services, endpoints, places, waiters, and of each edge the requests in flight
+/// and the connections of each client address.
 ///
 /// The master makes it and is the only one who adds and removes services, endpoints and edges;
 /// edges take places, count, and publish who waits. Copies are the same table.
@@ -11,14 +12,18 @@ public struct Table: Sendable {
     public let layout: TableLayout
 
     /// Makes the file; its descriptor becomes the caller's.
+    ///
+    /// - Parameter secret: a random number, for the hash of client addresses.
     public static func create(
-        _ layout: TableLayout
+        _ layout: TableLayout, secret: UInt64 = 0
     ) throws(SharedMemoryError) -> (table: Table, descriptor: Int32) {
         let (region, descriptor) = try SharedRegion.create(name: "proxy-table", size: layout.size)
         BoardHeader.write(
             into: region, kind: .table, capacities: layout.capacities,
             constants: TableLayout.constants)
-        return (Table(region: region, layout: layout), descriptor)
+        let table = Table(region: region, layout: layout)
+        table.addressSecret.storeRelaxed(secret)
+        return (table, descriptor)
     }
 
     /// Opens a table that the master made, after checking that it is laid out as this program

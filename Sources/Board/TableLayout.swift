@@ -1,14 +1,14 @@
 /// Where everything lies in the file `table`, computed from named capacities.
 ///
 /// Order: header · live edges · edges · services · endpoints · places · cells · waiters · requests
-/// in flight. What several processes change lies on cache lines of its own. Pages that nobody
-/// touches cost nothing, so the capacities may be generous.
+/// in flight · client addresses. What several processes change lies on cache lines of its own.
+/// Pages that nobody touches cost nothing, so the capacities may be generous.
 @frozen
 public struct TableLayout: Equatable, Sendable {
-    /// Services, from `limits.services`; at most 65,535, because a service's index has 16 bits.
+    /// Services, `limits.services` for each generation that may live; at most 65,535, because a
+    /// service's index has 16 bits.
     public let services: Int
-    /// Endpoint slots: `limits.endpoints` twice, since while a pool is rolled both generations are
-    /// there.
+    /// Endpoint slots: `limits.endpoints` for each generation that may live.
     public let endpoints: Int
     /// Edge slots, at most 64: four generations of each edge.
     public let edgeSlots: Int
@@ -22,6 +22,10 @@ public struct TableLayout: Equatable, Sendable {
     @usableFromInline let cellsAt: Int
     @usableFromInline let waitersAt: Int
     @usableFromInline let requestsAt: Int
+    let addressesAt: Int
+    /// Cells of an edge's table of client addresses, a power of two: twice its requests in flight,
+    /// and so twice its connections.
+    let addressCells: Int
     /// Bytes of the whole file.
     public let size: Int
 
@@ -40,7 +44,11 @@ public struct TableLayout: Equatable, Sendable {
         cellsAt = placesAt + endpoints * placesMax * 8
         waitersAt = cellsAt + edgeSlots * wholeLines(endpoints * CellField.recordSize)
         requestsAt = waitersAt + services * edgeSlots * WaiterField.recordSize
-        size = requestsAt + edgeSlots * requestsPerEdge * RequestField.recordSize
+        addressesAt = requestsAt + edgeSlots * requestsPerEdge * RequestField.recordSize
+        var cells = 16
+        while cells < 2 * requestsPerEdge { cells *= 2 }
+        addressCells = cells
+        size = addressesAt + edgeSlots * addressCells * 8
     }
 
     static func isPossible(_ capacities: [Int]) -> Bool {
@@ -61,7 +69,7 @@ public struct TableLayout: Equatable, Sendable {
     }
 
     /// To be raised when a field changes its meaning and no size changes.
-    private static let layoutVersion = 1
+    private static let layoutVersion = 2
 }
 
 /// Places of an endpoint: one word each; above this capacity edges only count.
@@ -76,6 +84,8 @@ public let addressBytesMax = 107
 enum TableField {
     @usableFromInline static let liveEdges = 128
     static let endpointHighWater = 192
+    /// What the hash of client addresses is mixed with.
+    static let addressSecret = 200
     static let headerSize = 256
 }
 

@@ -179,7 +179,7 @@ extension Table {
                     return place != 0 && place & orphanBit == 0
                 })
             else { continue }
-            for place in 0..<placesMax { placeWord(index, place).storeRelaxed(0) }
+            for place in 0..<placesMax { clearOrphan(placeWord(index, place)) }
             for edge in 0..<layout.edgeSlots {
                 region.word(at: cell(edge, index) + CellField.requests).storeRelaxed(0)
             }
@@ -190,6 +190,15 @@ extension Table {
                 ).rawValue)
         }
         return freed
+    }
+}
+
+extension Table {
+    /// Frees a place that a dead edge left behind. A living edge that read the status before may take
+    /// the place at this moment; it gives it back itself.
+    func clearOrphan(_ word: SharedWord) {
+        let mark = word.loadRelaxed()
+        if mark & orphanBit != 0 { _ = word.compareExchange(expected: mark, desired: 0) }
     }
 }
 

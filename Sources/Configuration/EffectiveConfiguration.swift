@@ -26,6 +26,21 @@ package struct EffectiveConfiguration: Sendable, Equatable {
         values.leaves.map { "\(joinedPath($0.path)) \(escapedLine($0.text))\n" }.joined()
     }
 
+    /// The same without what stands below some paths (`services.*.env`), for readers whom it is no
+    /// business of.
+    package func lines(without patterns: [String]) -> String {
+        let hidden = patterns.map(patternSteps)
+        var configuration = ConfigurationTree()
+        for leaf in values.leaves {
+            let isHidden = hidden.contains { steps in
+                steps.count <= leaf.path.count
+                    && zip(steps, leaf.path).allSatisfy { $0 == "*" || $0 == "[]" || $0 == $1 }
+            }
+            if !isHidden { configuration.set(leaf.path, to: leaf.text) }
+        }
+        return EffectiveConfiguration(configuration).lines
+    }
+
     /// The value of a key, `names` standing for the `*` and `[]` of its path in their order.
     package func value<Value>(_ setting: Setting<Value>, _ names: String...) -> Value {
         let path = boundPath(setting.path, names)

@@ -17,12 +17,13 @@ struct BodyStore: ~Copyable {
     private var memory = BlockChain()
     /// What came after it.
     private var file: SpoolFile?
-    /// The end of that, not written yet: however small the pieces are in which a body comes, the
-    /// file gets it in long ones.
-    private var unwritten = BlockChain()
-    /// The next block of `memory` to be read, `.none` when all have been.
+    /// What came last: written to the file when it has grown, so that small pieces do not cost a
+    /// write each.
+    private var end = BlockChain()
+    /// The next block of `memory` or `end` to be read, `.none` when all have been.
     private var cursor = BlockID.none
     private var isRewound = true
+    private var isAtEnd = false
 
     init() {}
 
@@ -37,32 +38,24 @@ struct BodyStore: ~Copyable {
         _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
         in pool: BlockPool
     ) throws(Fault) {
-        let fits = file == nil && unwritten.isEmpty && memory.count + bytes.count <= memoryMax
-        guard fits ? memory.append(bytes, in: pool) : unwritten.append(bytes, in: pool) else {
-            throw .memoryIsScarce
+        if file == nil, end.isEmpty, memory.count + bytes.count <= memoryMax {
+            guard memory.append(bytes, in: pool) else { throw .memoryIsScarce }
+            count += UInt64(bytes.count)
+            return
         }
+        guard end.append(bytes, in: pool) else { throw .memoryIsScarce }
         count += UInt64(bytes.count)
-        if unwritten.count >= BlockSize.large.bytes { try write(folder: folder, in: pool) }
-    }
-
-    /// Writes down what is not written yet: the body is complete.
-    mutating func finish(folder: borrowing FolderPath, in pool: BlockPool) throws(Fault) {
-        if !unwritten.isEmpty { try write(folder: folder, in: pool) }
-    }
-
-    private mutating func write(
-        folder: borrowing FolderPath, in pool: BlockPool
-    ) throws(Fault) {
-        defer { unwritten.giveAll(to: pool) }
+        guard end.count >= BlockSize.large.bytes else { return }
         do throws(SystemError) {
             if file == nil { file = try SpoolFile(in: folder) }
-            try file!.append(unwritten, of: pool)
+            try file!.append(end, of: pool)
+            end.giveAll(to: pool)
         } catch {
             throw .spool(error)
         }
     }
 
-    /// Begins to read a complete body from the first byte.
+    /// Begins to read from the first byte.
     mutating func rewind() {
         isRewound = true
         file?.rewind()
@@ -77,13 +70,28 @@ struct BodyStore: ~Copyable {
         if isRewound {
             cursor = memory.first
             isRewound = false
+            isAtEnd = false
         }
-        if !cursor.isNone {
-            let count = pool.count(of: cursor)
-            guard chain.append(pool.bytes(of: cursor), in: pool) else { throw .memoryIsScarce }
-            cursor = memory.block(after: cursor, in: pool)
-            return count
+        while true {
+            if !cursor.isNone {
+                let count = pool.count(of: cursor)
+                guard chain.append(pool.bytes(of: cursor), in: pool) else {
+                    throw .memoryIsScarce
+                }
+                cursor = memory.block(after: cursor, in: pool)
+                return count
+            }
+            guard !isAtEnd else { return 0 }
+            let count = try readFile(into: &chain, in: pool)
+            if count > 0 { return count }
+            isAtEnd = true
+            cursor = end.first
         }
+    }
+
+    private mutating func readFile(
+        into chain: inout BlockChain, in pool: BlockPool
+    ) throws(Fault) -> Int {
         guard file != nil else { return 0 }
         let block = pool.take(.large)
         guard !block.isNone else { throw .memoryIsScarce }
@@ -100,7 +108,7 @@ struct BodyStore: ~Copyable {
     /// Gives the memory back and lets the file vanish.
     mutating func clear(in pool: BlockPool) {
         memory.giveAll(to: pool)
-        unwritten.giveAll(to: pool)
+        end.giveAll(to: pool)
         file = nil
         cursor = .none
         isRewound = true

@@ -63,8 +63,8 @@ struct ClientConnection {
     var parser = RequestHeadParser()
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
-    /// Bytes received at which no more are thrown away.
-    var lingerEnd: UInt64 = 0
+    /// `bytesIn` when it began to linger.
+    var lingerFrom: UInt64 = 0
     /// Why it is closed, for the signal.
     var end = ConnectionEnd.client
     var tls = TLSFacts.none

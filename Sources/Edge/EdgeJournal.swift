@@ -62,20 +62,20 @@ struct EdgeJournal: ~Copyable {
         }
         guard access.isDue(now: now) else { return }
         writeAccess(now: now)
-        tellOfLoss(access.lossToReport(now: now), wall: wall)
+        sayLoss(access.lossToReport(now: now), wall: wall)
     }
 
-    private mutating func tellOfLoss(_ lost: UInt64, wall: UInt64) {
+    /// Writes what is left, and says what was lost: the edge ends.
+    mutating func close(now: UInt64, wall: UInt64) {
+        if !access.isEmpty { writeAccess(now: now) }
+        sayLoss(access.lossAtEnd, wall: wall)
+    }
+
+    private mutating func sayLoss(_ lost: UInt64, wall: UInt64) {
         guard lost > 0 else { return }
         begin(.warning, "access_log_lost", wall: wall)
         event.add("lines", Int(lost))
         end()
-    }
-
-    /// Writes what is left: the edge ends.
-    mutating func close(now: UInt64, wall: UInt64) {
-        if !access.isEmpty { writeAccess(now: now) }
-        tellOfLoss(access.lossToReport(now: .max), wall: wall)
     }
 
     private mutating func writeAccess(now: UInt64) {

@@ -2,8 +2,13 @@
 enum EdgeLimits {
     /// Receives of one connection before the others have their turn: 256 KiB with 64 KiB blocks.
     static let receivesPerTurn = 4
+    /// Pieces of one body before the others have their turn: a chunk of one byte costs as much as
+    /// one of thousands.
+    static let piecesPerTurn = 4096
     /// Connections accepted in a row before the others have their turn.
     static let acceptsPerTurn = 64
+    /// Connections of a listener accepted at the begin of a drain: the longest queue of a kernel.
+    static let acceptsAtDrain = 65_536
     /// Unsent bytes at which reading for that side stops; two large blocks keep both sides busy.
     static let unsentBytesMax = 131_072
     /// Bytes thrown away after the last answer, so that it is not lost to a reset.

@@ -6,8 +6,8 @@ import Signals
 /// New connections, and when none are taken.
 extension EdgeLoop where World: ~Copyable {
     /// Takes connections off a listener's queue: a share of a turn, within the limits.
-    mutating func accept(_ listener: Int) {
-        for _ in 0..<EdgeLimits.acceptsPerTurn {
+    mutating func accept(_ listener: Int, atMost count: Int = EdgeLimits.acceptsPerTurn) {
+        for _ in 0..<count {
             guard !clients.isFull else { return pauseAccepting(until: TimerWheel.never) }
             switch network.accept(listener: listener) {
             case .accepted(let stream, let address): welcome(stream, from: address, at: listener)
@@ -21,10 +21,8 @@ extension EdgeLoop where World: ~Copyable {
 
     private mutating func welcome(_ stream: Int32, from address: InternetAddress, at listener: Int)
     {
-        var client = address
-        client.port = 0
         let limit = settings.options.limits.connectionsPerAddress
-        guard addresses.add(client, limit: limit) else {
+        guard addresses.add(high: address.high, low: address.low, limit: limit) else {
             counters.add(.connectionsRefused)
             return network.close(stream, isBroken: true)
         }
@@ -37,7 +35,8 @@ extension EdgeLoop where World: ~Copyable {
                 address: address, number: connectionNumber, openedAt: now))
         connectionOpened(slot)
         guard network.watch(stream, token: token(client: slot), writable: false) else {
-            return turnAway(slot)
+            note(.limit, slot)
+            return closeClient(slot)
         }
         let timeouts = settings.options.timeouts
         timers.set(slot, to: now + (isSecure ? timeouts.handshake : timeouts.idle))

@@ -137,10 +137,14 @@ extension EdgeLoop where World: ~Copyable {
     /// Ends the framing of the answer towards the client.
     ///
     /// - Parameter block: where the trailers lie, `.none` without any.
-    mutating func endAnswer(_ exchange: Int, _ block: BlockID) {
-        guard exchanges[exchange].has(.chunksAnswer) else { return }
+    /// - Returns: false, with nothing written, when the edge has no block left.
+    mutating func endAnswer(_ exchange: Int, _ block: BlockID) -> Bool {
+        guard exchanges[exchange].has(.chunksAnswer) else { return true }
         let out = pool.take(.large)
-        guard !out.isNone else { return exchanges[exchange].clear(.keepsClient) }
+        guard !out.isNone else {
+            trailers.removeAll()
+            return false
+        }
         var writer = pool.writer(into: out)
         if block.isNone || trailers.count == 0 {
             writer.writeLastChunk()
@@ -152,6 +156,7 @@ extension EdgeLoop where World: ~Copyable {
         var piece = BlockChain()
         piece.append(out, in: pool)
         putBehind(exchange, &piece)
+        return true
     }
 
     /// Answers with the proxy's own error.
@@ -167,6 +172,7 @@ extension EdgeLoop where World: ~Copyable {
     mutating func refuseBody(_ exchange: Int, _ refusal: Refusal) {
         let upstream = Int(exchanges[exchange].upstream)
         exchanges[exchange].clear(.keepsClient)
+        note(.refused, Int(exchanges[exchange].client))
         exchanges[exchange].result.failure = .httpRequestError
         exchanges[exchange].result.outcome = .rejected
         if upstream >= 0 { detach(exchange) }
@@ -194,7 +200,6 @@ extension EdgeLoop where World: ~Copyable {
         response.isHead = exchanges[exchange].has(.isHead)
         let block = pool.take(.small)
         guard !block.isNone else {
-            // None was sent.
             exchanges[exchange].result.status = 0
             return cut(exchange, failure)
         }
@@ -216,6 +221,7 @@ extension EdgeLoop where World: ~Copyable {
         let listener = Int(clients[client].listener)
         clients[client].requests += 1
         clients[client].set(.closing)
+        note(.refused, client)
         let id = requestIDs.next(wall: wall)
         logRefused(client, id, 400)
         let detail = plainText.fill {
@@ -256,7 +262,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         clients[client].requests += 1
         clients[client].set(.closing)
-        clients[client].end = refusal == .headTooSlow ? .timeout : .refused
+        note(.refused, client)
         clients[client].phase = .reading
         let id = requestIDs.next(wall: wall)
         logRefused(client, id, refusal.status)

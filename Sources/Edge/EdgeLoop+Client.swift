@@ -32,8 +32,8 @@ extension EdgeLoop where World: ~Copyable {
         readClient(client)
     }
 
-    /// Reads what was received, and receives more, as long as somebody wants it and the turn's
-    /// share lasts. The end of the stream counts only when everything before it was read.
+    /// Reads what was received, and receives more, as long as somebody wants it and the turn's share
+    /// lasts. The end of the stream counts only when everything before it was read.
     mutating func readClient(_ client: Int) {
         let generation = clients.generation(at: client)
         for _ in 0..<EdgeLimits.receivesPerTurn {
@@ -119,7 +119,8 @@ extension EdgeLoop where World: ~Copyable {
         case .lingering:
             let block = clients[client].inbound
             pool.consume(pool.count(of: block), of: block)
-            if clients[client].bytesIn > clients[client].lingerEnd { return closeClient(client) }
+            let thrownAway = clients[client].bytesIn - clients[client].lingerFrom
+            if thrownAway > EdgeLimits.lingerBytesMax { return closeClient(client) }
         }
         if clients.isUsed(client) { releaseEmptyInbound(client) }
     }
@@ -216,33 +217,17 @@ extension EdgeLoop where World: ~Copyable {
         chain = smaller
     }
 
-    /// Closes a connection without a request, unless the kernel has one: what it has received in
-    /// full is still answered.
-    mutating func closeIfQuiet(_ client: Int, _ end: ConnectionEnd) {
-        guard isQuiet(client) else { return }
-        clients[client].set(.readable)
-        readClient(client)
-        guard clients.isUsed(client), isQuiet(client) else { return }
-        clients[client].end = end
-        closeClient(client)
-    }
-
-    private func isQuiet(_ client: Int) -> Bool {
-        clients[client].phase == .reading && clients[client].exchange < 0
-            && clients[client].inbound.isNone && clients[client].outbound.isEmpty
-    }
-
     /// Ends a connection after its last answer: at once when nothing unread can be there, else with
     /// a while of listening.
     mutating func endClient(_ client: Int) {
-        if clients[client].end == .client { clients[client].end = .finished }
+        if !clients[client].has(.ended) { note(.finished, client) }
         let isQuiet =
             clients[client].inbound.isNone && !clients[client].has(.readable)
             || clients[client].has(.ended)
         if isQuiet, clients[client].phase != .lingering { return closeClient(client) }
         guard clients[client].phase != .lingering else { return }
         clients[client].phase = .lingering
-        clients[client].lingerEnd = clients[client].bytesIn + EdgeLimits.lingerBytesMax
+        clients[client].lingerFrom = clients[client].bytesIn
         network.shutdownWrite(clients[client].stream)
         timers.set(client, to: now + EdgeLimits.lingerNanoseconds)
         queue(client: client)
@@ -250,11 +235,15 @@ extension EdgeLoop where World: ~Copyable {
 
     /// The stream is broken: a reset, or a write that failed.
     mutating func clientBroke(_ client: Int) {
+        note(.reset, client)
         let exchange = Int(clients[client].exchange)
         if exchange >= 0 { perform(exchanges[exchange].state.handle(.clientGone), exchange) }
-        guard clients.isUsed(client) else { return }
-        clients[client].end = .reset
-        closeClient(client)
+        if clients.isUsed(client) { closeClient(client) }
+    }
+
+    /// Notes why a connection ends; the first reason counts.
+    mutating func note(_ end: ConnectionEnd, _ client: Int) {
+        if clients[client].end == .client { clients[client].end = end }
     }
 
     /// Closes a connection without a request on it.
@@ -268,7 +257,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].outbound.giveAll(to: pool)
         connectionClosed(client)
         network.close(clients[client].stream, isBroken: isBroken)
-        addresses.remove(clients[client].address)
+        let address = clients[client].address
+        addresses.remove(high: address.high, low: address.low)
         clients.remove(at: client)
         resumeAccepting()
     }

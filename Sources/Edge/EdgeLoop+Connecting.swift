@@ -52,8 +52,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Whether an endpoint is what this edge's configuration says of its service. The table shows
-    /// the endpoints of the configuration that is served last, also to edges of an older one.
+    /// Whether an endpoint is what this edge's configuration says of its service. A service that
+    /// changed has another row in the table, so that nothing else is met; here it would be a trap.
     private func isOfThisConfiguration(_ lease: Lease, _ exchange: Int) -> Bool {
         let endpoint = table.endpoint(Int(lease.endpoint.index))
         let kind = endpoint.status.kind
@@ -81,7 +81,7 @@ extension EdgeLoop where World: ~Copyable {
                 continue
             }
             idle.remove(upstream, in: upstreams)
-            timers.clear(timer(upstream: upstream))
+            timers.set(timer(upstream: upstream), to: TimerWheel.never)
             return upstream
         }
         return nil
@@ -188,8 +188,6 @@ extension EdgeLoop where World: ~Copyable {
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
         readUpstream(upstream)
-        guard upstreams.holds(upstream, generation: generation) else { return }
-        if upstreams[upstream].exchange >= 0 { holdTime(Int(upstreams[upstream].exchange)) }
     }
 
     /// Sends on what waits for the endpoint; where that made room the client goes on, if only to
@@ -216,7 +214,9 @@ extension EdgeLoop where World: ~Copyable {
             !upstreams[upstream].has(.isSpent) && upstreams[upstream].inbound.isNone
             && upstreams[upstream].outbound.isEmpty && !upstreams[upstream].has(.peerClosed)
             && !upstreams[upstream].has(.readable)
-        guard isClean, mayKeep(upstream) else { return closeUpstream(upstream) }
+        guard isClean, let deadline = idleDeadline(upstream) else {
+            return closeUpstream(upstream)
+        }
         if upstreams[upstream].has(.watchesWrites) {
             upstreams[upstream].clear(.watchesWrites)
             network.rewatch(
@@ -227,7 +227,7 @@ extension EdgeLoop where World: ~Copyable {
         upstreams[upstream].clear(.headRead)
         upstreams[upstream].parser.reset()
         idle.insert(upstream, in: upstreams)
-        timers.set(timer(upstream: upstream), to: idleDeadline(upstream))
+        timers.set(timer(upstream: upstream), to: deadline)
     }
 
     /// Gives up a connection with a request on it, and tells the request why.
@@ -259,25 +259,20 @@ extension EdgeLoop where World: ~Copyable {
         upstreams.remove(at: upstream)
     }
 
-    /// Whether an idle connection of this kind is worth keeping.
-    private func mayKeep(_ upstream: Int) -> Bool {
+    /// When an idle connection is closed; nil when this one is not worth keeping.
+    private func idleDeadline(_ upstream: Int) -> UInt64? {
         let endpoint = table.endpoint(Int(upstreams[upstream].endpoint.index))
         guard !isDraining, endpoint.status.generation == upstreams[upstream].endpoint.generation,
             let service = service(ofSlot: endpoint.service)
-        else { return false }
+        else { return nil }
         let settings = settings.services[service]
         // What others wait for is not closed for being more than the pool keeps.
         let kept = max(settings.idleMax, balancer.waiting(service: endpoint.service))
-        return settings.keepsConnections && idle.count(endpoint.index) < kept
+        let isKept =
+            settings.keepsConnections && idle.count(endpoint.index) < kept
             && (settings.lifetime == TimerWheel.never
                 || now - upstreams[upstream].openedAt < settings.lifetime)
-    }
-
-    /// When an idle connection is closed.
-    private func idleDeadline(_ upstream: Int) -> UInt64 {
-        let slot = table.endpoint(Int(upstreams[upstream].endpoint.index)).service
-        guard let service = service(ofSlot: slot) else { return now }
-        return now + settings.services[service].idleTimeout
+        return isKept ? now + settings.idleTimeout : nil
     }
 
     static func failure(ofConnect number: Int32) -> Failure {

@@ -64,13 +64,19 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Reads the next part of the answer back from its file.
+    /// Reads the next part of the answer back from its file; what waits for the file's end follows
+    /// it.
     ///
-    /// - Returns: whether there is something to send now; false also when the exchange has ended
-    ///   over it.
+    /// - Returns: whether there is something to send now; false also when the exchange has ended over
+    ///   it.
     mutating func refillFromSpool(_ exchange: Int) -> Bool {
-        guard isSpooling(exchange) else { return false }
         let client = Int(exchanges[exchange].client)
+        guard isSpooling(exchange) else {
+            guard !exchanges[exchange].answerEnd.isEmpty else { return false }
+            clients[client].outbound.append(
+                contentsOf: &exchanges[exchange].answerEnd, in: pool)
+            return true
+        }
         let block = pool.take(.large)
         guard !block.isNone else {
             pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
@@ -100,7 +106,6 @@ extension EdgeLoop where World: ~Copyable {
         if clients[client].has(.isTimed) {
             clients[client].clear(.isTimed)
             if clients[client].phase == .busy { setBodyDeadline(exchange) }
-            holdTime(exchange)
         }
         switch exchanges[exchange].state.phase {
         case .delivering:
@@ -116,14 +121,18 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Puts framing behind everything that waits for the client, in its file if a part does.
+    /// Puts framing behind everything that waits for the client, in its file if a part does. It is
+    /// little, and the last of an answer: where the file takes no more it stays in memory.
     mutating func putBehind(_ exchange: Int, _ piece: inout BlockChain) {
         let client = Int(exchanges[exchange].client)
         guard isSpooling(exchange) else {
             return clients[client].outbound.append(contentsOf: &piece, in: pool)
         }
-        if !spool(exchange, piece) { exchanges[exchange].clear(.keepsClient) }
-        piece.giveAll(to: pool)
+        if spool(exchange, piece) {
+            piece.giveAll(to: pool)
+        } else {
+            exchanges[exchange].answerEnd.append(contentsOf: &piece, in: pool)
+        }
     }
 
     /// Copies bytes behind a chain's last one, as one chunk if asked (RFC 9112 section 7.1).

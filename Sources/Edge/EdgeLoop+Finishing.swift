@@ -16,7 +16,10 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
-        if wasTunnel { return closeClient(client) }
+        if wasTunnel {
+            if !clients[client].has(.ended) { note(.finished, client) }
+            return closeClient(client)
+        }
         clients[client].phase = .reading
         guard keeps, !clients[client].has(.closing) else {
             clients[client].set(.closing)
@@ -42,6 +45,7 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         exchanges[exchange].state.conclude()
         end(exchange)
+        note(.finished, client)
         closeClient(client, isBroken: mustReset)
     }
 
@@ -59,7 +63,7 @@ extension EdgeLoop where World: ~Copyable {
     /// A worker of ours keeps its place until it has finished, because only then the place is free;
     /// its answer is thrown away. A connection to others is closed.
     mutating func detach(_ exchange: Int) {
-        holdTime(exchange)
+        startRequestClock(exchange)
         let upstream = Int(exchanges[exchange].upstream)
         exchanges[exchange].upstream = -1
         upstreams[upstream].exchange = -1
@@ -98,6 +102,7 @@ extension EdgeLoop where World: ~Copyable {
         timers.clear(timer(exchange: exchange))
         if !exchanges[exchange].text.isNone { pool.give(exchanges[exchange].text) }
         freeBody(exchange)
+        exchanges[exchange].answerEnd.giveAll(to: pool)
         if exchanges[exchange].spool >= 0 { spools.remove(at: Int(exchanges[exchange].spool)) }
         exchanges.remove(at: exchange)
     }
@@ -116,7 +121,7 @@ extension EdgeLoop where World: ~Copyable {
         exchanges[exchange].connectDeadline = TimerWheel.never
         exchanges[exchange].firstByteDeadline = TimerWheel.never
         exchanges[exchange].requestDeadline = TimerWheel.never
-        exchanges[exchange].heldSince = 0
+        exchanges[exchange].clientSince = 0
         arm(exchange)
     }
 

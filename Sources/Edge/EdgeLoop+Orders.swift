@@ -45,6 +45,7 @@ extension EdgeLoop where World: ~Copyable {
         _ packet: JSONValue, _ descriptors: inout MessageSocket.Descriptors
     ) {
         switch packet["command"]?.text {
+        case "accept": beginAccepting()
         case "drain": drain(within: orders.reloadNanoseconds, closesIdle: false)
         case "stop": drain(within: orders.stopNanoseconds, closesIdle: true)
         case "stop_now": endNow()
@@ -61,22 +62,50 @@ extension EdgeLoop where World: ~Copyable {
         return descriptor.release()
     }
 
-    /// Takes no new connection, ends each with its next answer, and itself with the last one.
+    private mutating func beginAccepting() {
+        guard !isAccepting, !isDraining else { return }
+        isAccepting = true
+        setListening(true)
+        tell(["event": "accepting"])
+    }
+
+    /// Takes no new connection but those that wait, ends each with its next answer, and itself with
+    /// the last one.
     ///
     /// - Parameter closesIdle: connections without a request are closed (a stop); otherwise each
     ///   gets one more answer (a reload), because the client may be sending at this moment.
     mutating func drain(within nanoseconds: UInt64, closesIdle: Bool) {
-        if !isDraining, isAccepting {
-            isAccepting = false
-            setListening(false)
-        }
-        isDraining = true
+        if !isDraining { stopAccepting() }
         drainDeadline = min(drainDeadline, now + nanoseconds)
         closeIdleUpstreams()
         guard closesIdle else { return }
         for client in 0..<clients.highWater where clients.isUsed(client) {
-            closeIfQuiet(client, .drain)
+            guard clients[client].phase == .reading, clients[client].exchange < 0,
+                clients[client].inbound.isNone, clients[client].outbound.isEmpty
+            else { continue }
+            // What the kernel has already received in full is still answered.
+            clients[client].set(.readable)
+            readClient(client)
+            guard clients.isUsed(client), clients[client].exchange < 0,
+                clients[client].inbound.isNone, clients[client].outbound.isEmpty
+            else { continue }
+            clients[client].end = .drain
+            closeClient(client)
         }
+    }
+
+    /// Takes what waits, because the master closes a listener that is gone from the configuration
+    /// once this is said.
+    private mutating func stopAccepting() {
+        isDraining = true
+        if isAccepting {
+            isAccepting = false
+            setListening(false)
+            for listener in 0..<settings.listeners.count {
+                accept(listener, atMost: EdgeLimits.acceptsAtDrain)
+            }
+        }
+        tell(["event": "stopped"])
     }
 
     mutating func closeIdleUpstreams() {
@@ -116,8 +145,8 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its
-    /// place is nobody's when it comes back; should the order be lost, the master shows it again.
+    /// Asks the master to end a worker that is stuck. Nothing more is given to it, so that its place
+    /// is nobody's when it comes back; should the order be lost, the master shows it again.
     mutating func requestKill(_ upstream: Int) {
         let endpoint = upstreams[upstream].endpoint
         counters.add(.timeouts)

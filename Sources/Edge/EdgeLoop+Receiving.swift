@@ -9,6 +9,14 @@ extension EdgeLoop where World: ~Copyable {
     /// turn's share lasts.
     mutating func readUpstream(_ upstream: Int) {
         let generation = upstreams.generation(at: upstream)
+        receiveAnswers(upstream)
+        guard upstreams.holds(upstream, generation: generation), upstreams[upstream].exchange >= 0
+        else { return }
+        setRequestClock(Int(upstreams[upstream].exchange))
+    }
+
+    private mutating func receiveAnswers(_ upstream: Int) {
+        let generation = upstreams.generation(at: upstream)
         if upstreams[upstream].has(.isHeld) {
             guard wantsAnswer(upstream) else { return }
             upstreams[upstream].clear(.isHeld)
@@ -159,7 +167,10 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func readAnswerBody(_ upstream: Int) {
         let exchange = Int(upstreams[upstream].exchange)
         let generation = upstreams.generation(at: upstream)
+        var pieces = 0
         while true {
+            guard pieces < EdgeLimits.piecesPerTurn else { return pauseAnswer(upstream) }
+            pieces += 1
             let block = upstreams[upstream].inbound
             let before = upstreams[upstream].decoder
             let step =
@@ -181,7 +192,11 @@ extension EdgeLoop where World: ~Copyable {
                 if exchange >= 0 { flushClient(Int(exchanges[exchange].client)) }
                 return
             case .end(let consumed):
-                if exchange >= 0 { endAnswer(exchange, block) }
+                guard exchange < 0 || endAnswer(exchange, block) else {
+                    upstreams[upstream].decoder = before
+                    upstreams[upstream].set(.isHeld)
+                    return waitForRoom(upstream, exchange)
+                }
                 if consumed > 0 { consumeAnswer(upstream, consumed) }
                 releaseEmptyInbound(upstream: upstream)
                 answerEnded(upstream)
@@ -194,6 +209,14 @@ extension EdgeLoop where World: ~Copyable {
             }
             guard upstreams.holds(upstream, generation: generation) else { return }
         }
+    }
+
+    /// Goes on with what was received when the others have had their turn.
+    private mutating func pauseAnswer(_ upstream: Int) {
+        upstreams[upstream].set(.isHeld)
+        queue(upstream: upstream)
+        let exchange = Int(upstreams[upstream].exchange)
+        if exchange >= 0 { flushClient(Int(exchanges[exchange].client)) }
     }
 
     /// The client makes room by taking what waits; if nothing does, it is blocks that are wanting.
@@ -247,7 +270,9 @@ extension EdgeLoop where World: ~Copyable {
         guard !isBroken, upstreams[upstream].decoder.finish() == .complete else {
             return loseUpstream(upstream, .httpResponseIncomplete)
         }
-        if exchange >= 0 { endAnswer(exchange, .none) }
+        guard exchange < 0 || endAnswer(exchange, .none) else {
+            return loseUpstream(upstream, .proxyInternalError)
+        }
         answerEnded(upstream)
     }
 

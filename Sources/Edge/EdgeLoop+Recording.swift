@@ -122,7 +122,10 @@ extension EdgeLoop where World: ~Copyable {
     /// Raises `request_exception` for an answer the endpoint failed to give.
     mutating func raiseException(_ exchange: Int, _ failure: Failure) {
         let origin = failure.origin(towards: destination(exchange))
-        guard origin != .client, journal.signals.isHeard(.requestException) else { return }
+        // Nothing is told of what was never said to have begun.
+        guard exchanges[exchange].ledger >= 0, origin != .client,
+            journal.signals.isHeard(.requestException)
+        else { return }
         let facts = ExceptionFacts(
             id: exchanges[exchange].facts.id, origin: origin, failure: failure,
             worker: exchanges[exchange].result.worker, pid: exchanges[exchange].result.pid)

@@ -49,6 +49,7 @@ extension EdgeLoop where World: ~Copyable {
         let text = pool.bytes(of: exchanges[exchange].text)
         let answer = text.extracting(exchanges[exchange].head.indices)
         guard clients[client].outbound.append(answer, in: pool) else {
+            exchanges[exchange].result.status = 0
             return cut(exchange, .proxyInternalError)
         }
         flushClient(client)

@@ -20,8 +20,10 @@ extension EdgeLoop where World: ~Copyable {
     mutating func readBody(_ client: Int) {
         let exchange = Int(clients[client].exchange)
         let exchangeGeneration = exchanges.generation(at: exchange)
-        var hasNew = false
-        while exchanges.holds(exchange, generation: exchangeGeneration), wantsBody(exchange) {
+        var pieces = 0
+        while exchanges.holds(exchange, generation: exchangeGeneration), wantsBody(exchange),
+            pieces < EdgeLimits.piecesPerTurn
+        {
             let block = clients[client].inbound
             let step =
                 block.isNone
@@ -30,20 +32,20 @@ extension EdgeLoop where World: ~Copyable {
             switch step {
             case .data(let range):
                 guard takeBody(client, exchange, range) else { return }
-                hasNew = true
+                pieces += 1
             case .needMore(let consumed):
                 if consumed > 0 { consumeInput(client, consumed) }
-                if hasNew { bodyGrew(exchange) }
+                if pieces > 0 { bodyGrew(exchange) }
                 return
             case .end(let consumed):
-                endBody(exchange, block)
+                guard endBody(exchange, block) else { return }
                 if consumed > 0 { consumeInput(client, consumed) }
                 return bodyEnded(client, exchange)
             case .faulty(let fault):
                 return refuseBody(exchange, fault.refusal)
             }
         }
-        guard hasNew, exchanges.holds(exchange, generation: exchangeGeneration) else { return }
+        guard pieces > 0, exchanges.holds(exchange, generation: exchangeGeneration) else { return }
         bodyGrew(exchange)
         guard exchanges.holds(exchange, generation: exchangeGeneration) else { return }
         // The endpoint took it at once: what is left is read, if only the end.
@@ -76,7 +78,7 @@ extension EdgeLoop where World: ~Copyable {
                     data, inChunks: exchanges[exchange].has(.chunksRequest),
                     to: &upstreams[upstream].outbound)
             else {
-                fail(exchange, .proxyInternalError)
+                loseUpstream(upstream, .proxyInternalError)
                 return false
             }
         }
@@ -99,32 +101,13 @@ extension EdgeLoop where World: ~Copyable {
                 folder: settings.spoolFolder, in: pool)
             return true
         } catch {
-            collectingFailed(exchange, error)
+            switch error {
+            case .memoryIsScarce: fail(exchange, .proxyInternalError)
+            case .spool(let cause):
+                reportSpool(cause)
+                fail(exchange, .spoolFull)
+            }
             return false
-        }
-    }
-
-    /// The body has been collected to its end.
-    ///
-    /// - Returns: whether all of it is there.
-    private mutating func finishCollecting(_ exchange: Int) -> Bool {
-        let body = Int(exchanges[exchange].body)
-        guard body >= 0 else { return true }
-        do throws(BodyStore.Fault) {
-            try bodies[body].finish(folder: settings.spoolFolder, in: pool)
-            return true
-        } catch {
-            collectingFailed(exchange, error)
-            return false
-        }
-    }
-
-    private mutating func collectingFailed(_ exchange: Int, _ fault: BodyStore.Fault) {
-        switch fault {
-        case .memoryIsScarce: fail(exchange, .proxyInternalError)
-        case .spool(let cause):
-            reportSpool(cause)
-            fail(exchange, .spoolFull)
         }
     }
 
@@ -139,22 +122,23 @@ extension EdgeLoop where World: ~Copyable {
     /// More of the body has come: the time limits begin anew, and what is streamed goes on.
     private mutating func bodyGrew(_ exchange: Int) {
         setBodyDeadline(exchange)
-        guard exchanges[exchange].upstream >= 0 else { return }
-        let generation = exchanges.generation(at: exchange)
-        pumpRequest(exchange)
-        if exchanges.holds(exchange, generation: generation) { holdTime(exchange) }
+        if exchanges[exchange].upstream >= 0 { pumpRequest(exchange) }
     }
 
     /// Ends the framing of a streamed body towards the endpoint.
     ///
     /// - Parameter block: where the trailers lie, `.none` without any.
-    private mutating func endBody(_ exchange: Int, _ block: BlockID) {
+    /// - Returns: false when the edge has no block left; the endpoint has been given up then.
+    private mutating func endBody(_ exchange: Int, _ block: BlockID) -> Bool {
         let upstream = Int(exchanges[exchange].upstream)
         guard exchanges[exchange].has(.chunksRequest), upstream >= 0,
             !exchanges[exchange].has(.sendingBroke)
-        else { return }
+        else { return true }
         let out = pool.take(.large)
-        guard !out.isNone else { return upstreams[upstream].set(.isSpent) }
+        guard !out.isNone else {
+            loseUpstream(upstream, .proxyInternalError)
+            return false
+        }
         var writer = pool.writer(into: out)
         if block.isNone || trailers.count == 0 {
             writer.writeLastChunk()
@@ -164,17 +148,17 @@ extension EdgeLoop where World: ~Copyable {
         trailers.removeAll()
         pool.commit(writer.count, to: out)
         upstreams[upstream].outbound.append(out, in: pool)
+        return true
     }
 
     /// The request has been received to its end.
     private mutating func bodyEnded(_ client: Int, _ exchange: Int) {
         exchanges[exchange].set(.requestReceived)
+        setRequestClock(exchange)
         setBodyDeadline(exchange)
         if exchanges[exchange].state.phase == .collecting {
-            guard finishCollecting(exchange) else { return }
             perform(exchanges[exchange].state.handle(.ready), exchange)
         } else if exchanges[exchange].upstream >= 0 {
-            holdTime(exchange)
             pumpRequest(exchange)
         }
     }
@@ -197,7 +181,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchanges.holds(exchange, generation: generation),
             !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
         else { return }
-        holdTime(exchange)
+        arm(exchange)
         queue(client: Int(exchanges[exchange].client))
     }
 

@@ -33,16 +33,9 @@ extension EdgeLoop where World: ~Copyable {
         case .handshaking:
             handshakeIsLate(client)
         case .reading:
-            if clients[client].has(.closing) {
-                // It does not take its last answer.
-                clients[client].end = .timeout
-                closeClient(client)
-            } else if clients[client].parser.hasBegun {
-                refuse(client, .headTooSlow)
-            } else {
-                closeIfQuiet(client, .idle)
-            }
+            readingTimeIsOver(client)
         case .busy:
+            note(.timeout, client)
             let exchange = Int(clients[client].exchange)
             if clients[client].has(.isTimed) {
                 // The client does not take its answer.
@@ -51,6 +44,7 @@ extension EdgeLoop where World: ~Copyable {
                 refuseBody(exchange, .bodyTooSlow)
             }
         case .tunneling:
+            note(.timeout, client)
             let exchange = Int(clients[client].exchange)
             perform(exchanges[exchange].state.handle(.failed(.httpResponseTimeout)), exchange)
         case .lingering:
@@ -58,15 +52,37 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
+    /// A head did not come in time, a last answer is not taken, or nothing has come for long.
+    private mutating func readingTimeIsOver(_ client: Int) {
+        if clients[client].has(.closing) {
+            note(.timeout, client)
+            return closeClient(client)
+        }
+        if clients[client].parser.hasBegun {
+            note(.timeout, client)
+            return refuse(client, .headTooSlow)
+        }
+        // What the kernel has already received in full is still answered.
+        let generation = clients.generation(at: client)
+        let requests = clients[client].requests
+        clients[client].set(.readable)
+        readClient(client)
+        guard clients.holds(client, generation: generation), clients[client].phase == .reading,
+            !clients[client].parser.hasBegun, clients[client].outbound.isEmpty,
+            clients[client].requests == requests
+        else { return }
+        note(.idle, client)
+        closeClient(client)
+    }
+
     private mutating func requestTimeIsOver(_ exchange: Int) {
         let upstream = Int(exchanges[exchange].upstream)
-        countHeldTime(exchange)
         guard upstream >= 0, exchanges[exchange].deadline <= now else { return arm(exchange) }
         if exchanges[exchange].connectDeadline <= now {
             exchanges[exchange].connectDeadline = TimerWheel.never
             return loseUpstream(upstream, .connectionTimeout)
         }
-        let isWholeTime = exchanges[exchange].requestDeadline <= now
+        let isWholeTime = exchanges[exchange].runningRequestDeadline <= now
         // A worker of ours that is stuck is ended, so that its place comes back; others are just
         // left.
         if exchanges[exchange].has(.isOurs) {
@@ -77,27 +93,33 @@ extension EdgeLoop where World: ~Copyable {
         loseUpstream(upstream, .httpResponseTimeout)
     }
 
-    /// Lets `timeout.request` stand still while it is the client that is waited for, for its body
-    /// or for room for its answer.
-    mutating func holdTime(_ exchange: Int) {
-        countHeldTime(exchange)
-        exchanges[exchange].heldSince = waitsForClient(exchange) ? now : 0
+    /// Lets `timeout.request` run, or stand while it is the client that is waited for.
+    mutating func setRequestClock(_ exchange: Int) {
+        guard exchanges[exchange].requestDeadline != TimerWheel.never else { return }
+        guard waitsForClient(exchange) else { return startRequestClock(exchange) }
+        if exchanges[exchange].clientSince == 0 { exchanges[exchange].clientSince = now }
     }
 
-    /// Moves the request's deadline on by the time that it stood still.
-    private mutating func countHeldTime(_ exchange: Int) {
-        let since = exchanges[exchange].heldSince
+    /// Lets `timeout.request` run on with what is left of it.
+    mutating func startRequestClock(_ exchange: Int) {
+        let since = exchanges[exchange].clientSince
         guard since > 0, exchanges[exchange].requestDeadline != TimerWheel.never else { return }
         exchanges[exchange].requestDeadline += now - since
-        exchanges[exchange].heldSince = now
+        exchanges[exchange].clientSince = 0
+        arm(exchange)
     }
 
+    /// Whether the endpoint can do no more before the client sends more of its body, or takes what
+    /// has come of the answer.
     private func waitsForClient(_ exchange: Int) -> Bool {
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
-        let awaitsBody =
-            !exchanges[exchange].has(.requestReceived) && upstreams[upstream].outbound.isEmpty
-        return awaitsBody || !wantsAnswer(upstream)
+        if exchanges[exchange].state.phase == .answering, !wantsAnswer(upstream) { return true }
+        let mayContinue =
+            !exchanges[exchange].has(.expectsContinue)
+            || exchanges[exchange].result.requestBytes > 0
+        return !exchanges[exchange].has(.requestReceived) && mayContinue
+            && !exchanges[exchange].has(.sendingBroke) && upstreams[upstream].outbound.isEmpty
     }
 
     private mutating func upstreamTimeIsOver(_ upstream: Int) {
@@ -111,6 +133,7 @@ extension EdgeLoop where World: ~Copyable {
     /// low; no time runs while it is us who do not take them. The time it has for taking its answer
     /// goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
+        setRequestClock(exchange)
         let client = Int(exchanges[exchange].client)
         guard !clients[client].has(.isTimed) else { return }
         guard wantsBody(exchange) else {

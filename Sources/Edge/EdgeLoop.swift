@@ -26,7 +26,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     let bodies: SlotTable<BodyStore>
     let spools: SlotTable<SpoolFile>
     let idle: IdleConnections
-    let addresses: AddressCounter
+    var addresses: AddressCounter
     var timers: TimerWheel
     var ready: ReadyList
     var ledger: RequestLedger
@@ -102,7 +102,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         bodies = SlotTable(capacity: capacities.clients)
         spools = SlotTable(capacity: capacities.clients)
         idle = IdleConnections(endpoints: table.layout.endpoints)
-        addresses = AddressCounter(connectionsMax: capacities.clients, secret: seed.0)
+        addresses = AddressCounter(table, edge: identity)
         timers = TimerWheel(
             capacity: 2 * capacities.clients + capacities.upstreams, now: now)
         ready = ReadyList(capacity: capacities.clients + capacities.upstreams)
@@ -127,12 +127,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
 
     /// Turns the loop until the edge has nothing left to do.
     mutating func run() {
-        isAccepting = true
-        setListening(true)
         tell(["event": "ready"])
         while turn() {}
         journal.close(now: now, wall: wall)
-        tell(["event": "drained"])
     }
 
     /// One turn: waits once, reads the clock once, deals with every event, goes on with what is

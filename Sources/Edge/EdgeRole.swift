@@ -54,7 +54,7 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
     guard let configuration = EffectiveConfiguration(lines: String(decoding: lines, as: UTF8.self))
     else { throw RoleSheetError(name: "readable configuration") }
     // Before anything of the network is touched; what root alone may open has been inherited.
-    try dropPrivileges(sheet)
+    try sheet.settle(as: "proxy: edge \(try sheet.number("edge"))")
     let identity = EdgeIdentity(
         slot: try sheet.number("slot"),
         generation: UInt32(try sheet.number("slot_generation")))
@@ -77,10 +77,17 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         configuration, routes: routes.routes, sockets: sockets, slots: slots)
     let capacities = EdgeCapacities(FrontOptions(configuration))
     let wakers = (0..<edgeSlotsMax).map { sheet.descriptorIfGiven("wake.\($0)") }
-    let server = try serverContext(sheet, TLSOptions(configuration), keys)
+    let server: TLSContext?
+    let upstreams: [TLSUpstream?]
+    do {
+        var bundle = try certificateBundle(sheet)
+        defer { bundle.wipeKeys() }
+        server = try serverContext(bundle, TLSOptions(configuration), keys)
+        upstreams = try upstreamContexts(ServiceOptions.all(configuration), bundle)
+    }
     let network = try KernelNetwork(
         listeners: descriptors, wakers: wakers, server: server,
-        upstreams: upstreamContexts(ServiceOptions.all(configuration)),
+        upstreams: upstreams,
         streamsMax: capacities.clients + capacities.upstreams,
         descriptorsMax: capacities.descriptors)
     let control = MessageSocket(owning: Descriptor(owning: try sheet.descriptor("control")))
@@ -99,16 +106,10 @@ private func makeEdge(_ sheet: RoleSheet) throws -> EdgeLoop<KernelNetwork> {
         errorFile: sheet.descriptorIfGiven("errors"), level: eventLevel(logs.level),
         counters: counters)
     let services = ServiceOptions.all(configuration)
-    let waits = services.indices.map { settings.services[$0].waitMax }
     let seed = try randomWords()
     let balancer = Balancer(
         table: table, edge: identity,
-        services: services.enumerated().map { position, options in
-            var plan = ServicePlan(service: slots[options.name] ?? 0, options)
-            // `pool.timeout` bounds the wait for an upstream's connection too.
-            plan.wait = waits[position]
-            return plan
-        },
+        services: services.map { ServicePlan(service: slots[$0.name] ?? 0, $0) },
         waiters: capacities.clients, seed: seed.0)
     return EdgeLoop(
         network: network, settings: settings, routes: routes, services: services,
@@ -125,24 +126,6 @@ private func eventLevel(_ level: LogOptions.Level) -> EventLevel {
     case .warning: .warning
     case .error: .error
     }
-}
-
-/// SIGPIPE (signal(7)): a write to a pipe without a reader.
-private let brokenPipeSignal: Int32 = 13
-/// SIGXFSZ (signal(7)): a write would pass RLIMIT_FSIZE.
-private let fileSizeSignal: Int32 = 25
-
-private func dropPrivileges(_ sheet: RoleSheet) throws {
-    // A log's pipe without a reader, or a limit on file sizes, is an error of that write alone.
-    for signal in [brokenPipeSignal, fileSizeSignal] { SignalQueue.ignore(signal) }
-    guard let user = sheet.integer("user"), let group = sheet.integer("group") else {
-        return try ProcessTraits.forbidDumping()
-    }
-    let groups = (sheet["groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
-    try Account(
-        user: UInt32(user), group: UInt32(group), groups: groups, name: "", home: ""
-    ).assume()
-    try ProcessTraits.forbidDumping()
 }
 
 private func boundListeners(_ sheet: RoleSheet) throws -> ([BoundListener], [Int32]) {
@@ -170,13 +153,18 @@ private func randomWords() throws(SystemError) -> (UInt64, UInt64) {
     return words
 }
 
+/// Every file of certificates that the configuration names, as the master read it.
+private func certificateBundle(_ sheet: RoleSheet) throws -> CertificateBundle {
+    guard let file = sheet.takeDescriptor("certificates") else {
+        return CertificateBundle(certificates: [])
+    }
+    return try CertificateBundle(decoding: file.readAll())
+}
+
 /// The context of the TLS listeners, with the ticket keys that all edges share; nil without any.
 private func serverContext(
-    _ sheet: RoleSheet, _ options: TLSOptions, _ keys: Board.TicketKeys
+    _ bundle: CertificateBundle, _ options: TLSOptions, _ keys: Board.TicketKeys
 ) throws -> TLSContext? {
-    guard let file = sheet.takeDescriptor("certificates") else { return nil }
-    var bundle = try CertificateBundle(decoding: file.readAll())
-    defer { bundle.wipeKeys() }
     guard !bundle.certificates.isEmpty else { return nil }
     let cache = TicketKeyCache(keys)
     return try TLSContext(
@@ -186,14 +174,19 @@ private func serverContext(
 
 /// A context for each upstream that speaks TLS, in the order of services and their upstreams; nil
 /// for the others.
-private func upstreamContexts(_ services: [ServiceOptions]) throws -> [TLSUpstream?] {
+private func upstreamContexts(
+    _ services: [ServiceOptions], _ bundle: CertificateBundle
+) throws -> [TLSUpstream?] {
     try services.flatMap(\.upstreams).map { upstream in
         guard upstream.url.usesTLS else { return nil }
         let trust: TLSTrust
         if !upstream.verifies {
             trust = .anyone
         } else if let file = upstream.ca {
-            trust = .authorities(pem: try FileSystem.read(file), label: file)
+            guard let pem = bundle.authorities[file] else {
+                throw RoleSheetError(name: "authorities of \(file)")
+            }
+            trust = .authorities(pem: pem, label: file)
         } else {
             trust = .system
         }

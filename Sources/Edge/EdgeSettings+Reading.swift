@@ -112,8 +112,8 @@ extension ServiceSettings {
         ServiceSettings(
             slot: 0, kind: [], dropsUnderscores: false, buffers: false, keepsConnections: false,
             firstTLSUpstream: -1, upstreamCount: 0, bodyBytesMax: 0, connectTimeout: 0,
-            firstByteTimeout: 0, requestTimeout: 0, waitMax: 0, idleTimeout: 0, lifetime: 0,
-            idleMax: 0, attempts: 0)
+            firstByteTimeout: 0, requestTimeout: 0, idleTimeout: 0, lifetime: 0,
+            idleMax: 0)
     }
 
     /// The settings of every service, in the order of the configuration.
@@ -152,14 +152,10 @@ extension ServiceSettings {
             connectTimeout: options.timeouts.connect,
             firstByteTimeout: options.timeouts.firstByte,
             requestTimeout: options.timeouts.request,
-            // Waiting for a connection of the pool is waiting for a place.
-            waitMax: isUpstream
-                ? min(options.queue.wait, options.pool.timeout) : options.queue.wait,
             // Only an upstream may close on us while we are idle; a worker of ours never does.
             idleTimeout: isUpstream ? options.pool.idle : Self.workerIdleTimeout,
             lifetime: options.pool.lifetime ?? TimerWheel.never,
-            idleMax: isUpstream ? options.pool.size : Self.workerIdleMax,
-            attempts: options.retry.attempts)
+            idleMax: isUpstream ? options.pool.size : Self.workerIdleMax)
     }
 
     /// Nanoseconds after which an idle connection to a worker of ours is closed: it costs both

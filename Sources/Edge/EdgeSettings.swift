@@ -38,14 +38,11 @@ struct ServiceSettings: BitwiseCopyable {
     var connectTimeout: UInt64
     var firstByteTimeout: UInt64
     var requestTimeout: UInt64
-    /// How long a request may wait for a place.
-    var waitMax: UInt64
     var idleTimeout: UInt64
     /// How long a connection may live, `TimerWheel.never` for no limit.
     var lifetime: UInt64
     /// Idle connections kept for each endpoint.
     var idleMax: Int
-    var attempts: Int
 
     /// A worker of ours: it is told `proxy-peer`, and ended when it is stuck.
     var isOurs: Bool { kind.contains(.ours) }

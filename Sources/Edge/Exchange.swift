@@ -83,6 +83,8 @@ struct Exchange {
     var body: Int32 = -1
     /// The slot of the file with the part of the answer the client has not taken, or -1.
     var spool: Int32 = -1
+    /// The end of the answer's framing, where its file took no more: it goes behind the file.
+    var answerEnd = BlockChain()
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     /// The request's number in the queue, or -1.
@@ -101,9 +103,9 @@ struct Exchange {
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never
     var requestDeadline = TimerWheel.never
-    /// Since when `requestDeadline` stands still, because it is the client that is waited for; 0
-    /// while it runs.
-    var heldSince: UInt64 = 0
+    /// Since when it is the client that is waited for, so that `requestDeadline` does not run; 0
+    /// while it does.
+    var clientSince: UInt64 = 0
     /// For consistent-hash.
     var keyHash: UInt64 = 0
 
@@ -113,6 +115,9 @@ struct Exchange {
 
     /// The earliest deadline that runs.
     var deadline: UInt64 {
-        min(connectDeadline, min(firstByteDeadline, requestDeadline))
+        min(connectDeadline, min(firstByteDeadline, runningRequestDeadline))
     }
+
+    /// `requestDeadline` unless it stands.
+    var runningRequestDeadline: UInt64 { clientSince == 0 ? requestDeadline : TimerWheel.never }
 }

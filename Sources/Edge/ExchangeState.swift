@@ -185,8 +185,8 @@ struct ExchangeState {
         return isReplayable && failure.isRetryable(isIdempotent: isIdempotent, wasSent: wasSent)
     }
 
-    /// Whether the endpoint is to blame: not for closing an idle connection while this request was
-    /// on its way to it.
+    /// Whether the endpoint is to blame: not for closing an idle connection while this request was on
+    /// its way to it.
     func blamesEndpoint(for failure: Failure) -> Bool {
         failure != .proxyInternalError
             && !(phase == .sending && failure == .connectionTerminated && isConnectionReused)

@@ -76,7 +76,7 @@ protocol Network: ~Copyable {
     /// Speaks TLS on a stream to an endpoint from here on, under the name the certificate has to
     /// carry.
     ///
-    /// - Parameter upstream: the position among the configured TLS upstreams.
+    /// - Parameter upstream: the position among the configured upstreams.
     mutating func beginTLS(_ stream: Int32, upstream: Int)
     mutating func handshake(_ stream: Int32) -> HandshakeResult
     /// What the finished handshake agreed on.

@@ -38,6 +38,8 @@ struct TimerWheel: ~Copyable {
     private let nodes: FixedArray<TimerNode>
     private let heads: FixedArray<UInt32>
     private var current: UInt64
+    /// Bit n is set while slot n of the innermost wheel holds a node.
+    private var occupied: UInt64 = 0
     /// Nodes on the wheel.
     private(set) var count = 0
 
@@ -102,9 +104,8 @@ struct TimerWheel: ~Copyable {
     /// Exact for what is due within the innermost wheel; otherwise the time of its next turn.
     func wait(now: UInt64) -> UInt64? {
         guard count > 0 else { return nil }
-        var tick = current
-        let turn = (current | 63) + 1
-        while tick < turn, heads[Int(tick & 63)] == Self.none { tick += 1 }
+        let ahead = occupied >> (current & 63)
+        let tick = ahead == 0 ? (current | 63) + 1 : current + UInt64(ahead.trailingZeroBitCount)
         let due = tick * Self.tick
         return due > now ? due - now : 0
     }
@@ -146,6 +147,7 @@ struct TimerWheel: ~Copyable {
         nodes[thing].next = heads[slot]
         if heads[slot] != Self.none { nodes[Int(heads[slot]) - 1].previous = UInt32(thing) + 1 }
         heads[slot] = UInt32(thing) + 1
+        if wheel == 0 { occupied |= 1 << UInt64(slot) }
         count += 1
     }
 
@@ -153,6 +155,7 @@ struct TimerWheel: ~Copyable {
         let node = nodes[thing]
         if node.previous == Self.none {
             heads[Int(node.slot)] = node.next
+            if node.slot < 64, node.next == Self.none { occupied &= ~(1 << UInt64(node.slot)) }
         } else {
             nodes[Int(node.previous) - 1].next = node.next
         }

@@ -43,20 +43,20 @@ struct Authority {
     private static func endOfName(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int? {
         var position = start
         var wasDot = true
-        while position < end, bytes[position] != Characters.colon {
-            let byte = bytes[position]
-            let isDot = byte == 0x2e
-            guard isDot ? !wasDot : isNameByte(byte) else { return nil }
-            wasDot = isDot
-            position += 1
+        while position < end {
+            let kind = Characters.host[Int(bytes[position])]
+            guard kind != 1 else {
+                wasDot = false
+                position &+= 1
+                continue
+            }
+            if kind == 3 { break }
+            guard kind == 2, !wasDot else { return nil }
+            wasDot = true
+            position &+= 1
         }
         guard position > start, position - start <= nameBytesMax else { return nil }
         return position
-    }
-
-    private static func isNameByte(_ byte: UInt8) -> Bool {
-        (byte | 0x20) &- 0x61 < 26 || Characters.isDigit(byte) || byte == 0x2d || byte == 0x5f
-            || byte == 0x7e
     }
 
     private static func port(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> UInt16? {

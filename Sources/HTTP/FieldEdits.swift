@@ -31,12 +31,6 @@ public struct FieldEdits: Sendable {
     /// No change.
     public init() {}
 
-    /// Whether a configuration may set or remove a field; otherwise the proxy itself decides about
-    /// it.
-    public static func mayChange(_ name: Span<UInt8>) -> Bool {
-        !FieldNameSet.reserved.contains(FieldName(name))
-    }
-
     public var isEmpty: Bool { edits.count == 0 }
 
     /// Sets a field, in place of all with that name.
@@ -54,12 +48,17 @@ public struct FieldEdits: Sendable {
         try add(name, Span(), sets: false)
     }
 
+    /// Whether the proxy decides about a field itself, so that it can be neither set nor removed.
+    public static func reserves(_ name: Span<UInt8>) -> Bool {
+        FieldNameSet.reserved.contains(FieldName(name))
+    }
+
     private mutating func add(
         _ name: Span<UInt8>, _ value: Span<UInt8>, sets: Bool
     ) throws(FieldEditError) {
         guard name.isToken(ByteRange(start: 0, count: name.count)) else { throw .badName }
         let code = FieldName(name)
-        guard Self.mayChange(name) else { throw .reserved }
+        guard !Self.reserves(name) else { throw .reserved }
         let nameRange = append(name)
         let edit = Edit(name: nameRange, value: append(value), code: code, sets: sets)
         edits = edits.appending([edit])
@@ -80,6 +79,10 @@ public struct FieldEdits: Sendable {
         }
         return false
     }
+
+    /// Whether the configuration decides about a field of that name that the proxy would write.
+    @inline(__always)
+    func governs(_ code: FieldName) -> Bool { known.contains(code) }
 
     /// Whether a message's field is to be left out.
     @inline(__always)
@@ -131,6 +134,7 @@ extension FieldName {
     init(_ name: Span<UInt8>) {
         var tail: UInt64 = 0
         for index in name.indices { tail = tail << 8 | UInt64(Characters.lowercased(name[index])) }
-        self = FieldName.recognised(tail: tail, name: 0..<name.count, in: name)
+        self = FieldName.recognised(
+            tail: tail, name: ByteRange(start: 0, count: name.count), in: name)
     }
 }

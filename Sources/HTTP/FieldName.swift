@@ -95,12 +95,19 @@ extension FieldName {
     ///   - name: where the name is in `bytes`; not empty. Known names are tokens; of another one
     ///     nothing is said.
     @inline(__always)
-    static func recognised(tail: UInt64, name: Range<Int>, in bytes: Span<UInt8>) -> FieldName {
-        let length = name.count > 8 ? UInt64(truncatingIfNeeded: name.count) << 56 : 0
-        let key = tail ^ length
+    static func recognised(tail: UInt64, name: ByteRange, in bytes: Span<UInt8>) -> FieldName {
+        let count = UInt64(name.count)
+        let key = tail ^ (count > 8 ? count << 56 : 0)
         let candidate = names[Int(truncatingIfNeeded: (key &* factor) >> 56)]
-        guard keys[Int(candidate.rawValue)] == key else { return .other }
-        return candidate.isSpelt(as: name, in: bytes) ? candidate : .other
+        let place = 4 &* Int(candidate.rawValue)
+        guard words[place] == tail, words[place &+ 3] == count else { return .other }
+        guard count > 8 else { return candidate }
+        let first = Characters.lowercased(word: bytes.word(at: Int(name.start)))
+        guard words[place &+ 1] == first else { return .other }
+        // No known name is longer than 24 bytes.
+        guard count > 16 else { return candidate }
+        let next = Characters.lowercased(word: bytes.word(at: Int(name.start) &+ 8))
+        return words[place &+ 2] == next ? candidate : .other
     }
 
     /// Finds the name's code, given the last eight bytes up to its end, the first one lowest.
@@ -110,23 +117,7 @@ extension FieldName {
     ) -> FieldName {
         let last = Characters.lowercased(word: lastBytes).byteSwapped
         let tail = name.count >= 8 ? last : last & (1 &<< UInt64(8 &* name.count) &- 1)
-        return recognised(tail: tail, name: name.indices, in: bytes)
-    }
-
-    /// Whether a name with this one's key is this one: its length, and what stands before the last
-    /// eight bytes.
-    private func isSpelt(as name: Range<Int>, in bytes: Span<UInt8>) -> Bool {
-        let spelling = spelling.bytes
-        guard spelling.count == name.count else { return false }
-        guard name.count > 8 else { return name.count > 0 }
-        var offset = 0
-        while offset < name.count - 8 {
-            // Eight at a time; the last ones reach into what is known to be equal.
-            let word = Characters.lowercased(word: bytes.word(at: name.lowerBound + offset))
-            guard word == spelling.word(at: offset) else { return false }
-            offset += 8
-        }
-        return true
+        return recognised(tail: tail, name: name, in: bytes)
     }
 
     /// Gives the keys of all known names different hashes (found by trying; a test looks each name
@@ -164,28 +155,71 @@ extension FieldName {
         .proxyConnection, .other, .other, .other, .other, .other, .other, .other,
     ]
 
-    /// Each name's key, by its code.
-    private static let keys: InlineArray<62, UInt64> = [
-        0x0000_0000_0000_0000, 0x0000_0000_686f_7374, 0x646e_6563_7469_6f6e,
-        0x7a2d_6c65_6e67_7468, 0x746e_636f_6469_6e67, 0x0000_0000_0000_7465,
-        0x0074_7261_696c_6572, 0x0075_7067_7261_6465, 0x6f70_2d61_6c69_7665,
-        0x7e6e_6563_7469_6f6e, 0x0000_6578_7065_6374, 0x0000_0000_6461_7465,
-        0x0000_7365_7276_6572, 0x0000_0000_0076_6961, 0x6672_7761_7264_6564,
-        0x7d64_6564_2d66_6f72, 0x7464_2d70_726f_746f, 0x7465_642d_686f_7374,
-        0x7465_642d_706f_7274, 0x762d_7072_6566_6978, 0x7d75_6573_742d_6964,
-        0x6f72_2d61_6765_6e74, 0x0072_6566_6572_6572, 0x0000_636f_6f6b_6965,
-        0x7e2d_636f_6f6b_6965, 0x696e_742d_7479_7065, 0x756e_636f_6469_6e67,
-        0x6374_2d72_616e_6765, 0x7979_2d61_6674_6572, 0x6c6f_6361_7469_6f6e,
-        0x7f69_7a61_7469_6f6e, 0x6169_7a61_7469_6f6e, 0x776e_7469_6361_7465,
-        0x756e_7469_6361_7465, 0x6578_792d_7065_6572, 0x7763_6570_7469_6f6e,
-        0x752d_7374_6174_7573, 0x0000_0070_726f_7879, 0x0000_6163_6365_7074,
-        0x6a6e_636f_6469_6e67, 0x6361_6e67_7561_6765, 0x2063_6f6e_7472_6f6c,
-        0x0000_7072_6167_6d61, 0x0000_0072_616e_6765, 0x6966_2d6d_6174_6368,
-        0x6365_2d6d_6174_6368, 0x7464_2d73_696e_6365, 0x7664_2d73_696e_6365,
-        0x6966_2d72_616e_6765, 0x6a6f_7277_6172_6473, 0x0000_0000_0061_6765,
-        0x0065_7870_6972_6573, 0x0000_0000_7661_7279, 0x0077_6172_6e69_6e67,
-        0x0000_6f72_6967_696e, 0x7d65_7474_696e_6773, 0x726b_6574_2d6b_6579,
-        0x3876_6572_7369_6f6e, 0x602d_6163_6365_7074, 0x6466_6665_7269_6e67,
-        0x606f_6469_6669_6564, 0x0000_0000_6574_6167,
+    /// Four words for each name, by its code, generated from the spellings: the last eight bytes
+    /// (the last one lowest), the first eight of a name above eight and the next eight of one above
+    /// sixteen (the first one lowest), and the length.
+    private static let words: InlineArray<248, UInt64> = [
+        0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 0,
+        0x0000_0000_686f_7374, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 4,
+        0x6e6e_6563_7469_6f6e, 0x6974_6365_6e6e_6f63, 0x0000_0000_0000_0000, 10,
+        0x742d_6c65_6e67_7468, 0x2d74_6e65_746e_6f63, 0x0000_0000_0000_0000, 14,
+        0x656e_636f_6469_6e67, 0x7265_6673_6e61_7274, 0x6e69_646f_636e_652d, 17,
+        0x0000_0000_0000_7465, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 2,
+        0x0074_7261_696c_6572, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 7,
+        0x0075_7067_7261_6465, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 7,
+        0x6570_2d61_6c69_7665, 0x696c_612d_7065_656b, 0x0000_0000_0000_0000, 10,
+        0x6e6e_6563_7469_6f6e, 0x6f63_2d79_786f_7270, 0x0000_0000_0000_0000, 16,
+        0x0000_6578_7065_6374, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 6,
+        0x0000_0000_6461_7465, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 4,
+        0x0000_7365_7276_6572, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 6,
+        0x0000_0000_0076_6961, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 3,
+        0x6f72_7761_7264_6564, 0x6564_7261_7772_6f66, 0x0000_0000_0000_0000, 9,
+        0x7264_6564_2d66_6f72, 0x7261_7772_6f66_2d78, 0x0000_0000_0000_0000, 15,
+        0x6564_2d70_726f_746f, 0x7261_7772_6f66_2d78, 0x746f_7270_2d64_6564, 17,
+        0x6465_642d_686f_7374, 0x7261_7772_6f66_2d78, 0x0000_0000_0000_0000, 16,
+        0x6465_642d_706f_7274, 0x7261_7772_6f66_2d78, 0x0000_0000_0000_0000, 16,
+        0x642d_7072_6566_6978, 0x7261_7772_6f66_2d78, 0x6665_7270_2d64_6564, 18,
+        0x7175_6573_742d_6964, 0x7365_7571_6572_2d78, 0x0000_0000_0000_0000, 12,
+        0x6572_2d61_6765_6e74, 0x6567_612d_7265_7375, 0x0000_0000_0000_0000, 10,
+        0x0072_6566_6572_6572, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 7,
+        0x0000_636f_6f6b_6965, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 6,
+        0x742d_636f_6f6b_6965, 0x6b6f_6f63_2d74_6573, 0x0000_0000_0000_0000, 10,
+        0x656e_742d_7479_7065, 0x2d74_6e65_746e_6f63, 0x0000_0000_0000_0000, 12,
+        0x656e_636f_6469_6e67, 0x2d74_6e65_746e_6f63, 0x0000_0000_0000_0000, 16,
+        0x6e74_2d72_616e_6765, 0x2d74_6e65_746e_6f63, 0x0000_0000_0000_0000, 13,
+        0x7279_2d61_6674_6572, 0x6661_2d79_7274_6572, 0x0000_0000_0000_0000, 11,
+        0x6c6f_6361_7469_6f6e, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 8,
+        0x7269_7a61_7469_6f6e, 0x7a69_726f_6874_7561, 0x0000_0000_0000_0000, 13,
+        0x7269_7a61_7469_6f6e, 0x7561_2d79_786f_7270, 0x7461_7a69_726f_6874, 19,
+        0x656e_7469_6361_7465, 0x7561_2d79_786f_7270, 0x6163_6974_6e65_6874, 18,
+        0x656e_7469_6361_7465, 0x6874_7561_2d77_7777, 0x0000_0000_0000_0000, 16,
+        0x6f78_792d_7065_6572, 0x6570_2d79_786f_7270, 0x0000_0000_0000_0000, 10,
+        0x7863_6570_7469_6f6e, 0x7865_2d79_786f_7270, 0x0000_0000_0000_0000, 15,
+        0x792d_7374_6174_7573, 0x7473_2d79_786f_7270, 0x0000_0000_0000_0000, 12,
+        0x0000_0070_726f_7879, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 5,
+        0x0000_6163_6365_7074, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 6,
+        0x656e_636f_6469_6e67, 0x652d_7470_6563_6361, 0x0000_0000_0000_0000, 15,
+        0x6c61_6e67_7561_6765, 0x6c2d_7470_6563_6361, 0x0000_0000_0000_0000, 15,
+        0x2d63_6f6e_7472_6f6c, 0x6f63_2d65_6863_6163, 0x0000_0000_0000_0000, 13,
+        0x0000_7072_6167_6d61, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 6,
+        0x0000_0072_616e_6765, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 5,
+        0x6966_2d6d_6174_6368, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 8,
+        0x6e65_2d6d_6174_6368, 0x2d65_6e6f_6e2d_6669, 0x0000_0000_0000_0000, 13,
+        0x6564_2d73_696e_6365, 0x6669_646f_6d2d_6669, 0x636e_6973_2d64_6569, 17,
+        0x6564_2d73_696e_6365, 0x646f_6d6e_752d_6669, 0x6973_2d64_6569_6669, 19,
+        0x6966_2d72_616e_6765, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 8,
+        0x666f_7277_6172_6473, 0x7772_6f66_2d78_616d, 0x0000_0000_0000_0000, 12,
+        0x0000_0000_0061_6765, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 3,
+        0x0065_7870_6972_6573, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 7,
+        0x0000_0000_7661_7279, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 4,
+        0x0077_6172_6e69_6e67, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 7,
+        0x0000_6f72_6967_696e, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 6,
+        0x7365_7474_696e_6773, 0x6573_2d32_7074_7468, 0x0000_0000_0000_0000, 14,
+        0x636b_6574_2d6b_6579, 0x7362_6577_2d63_6573, 0x656b_2d74_656b_636f, 17,
+        0x2d76_6572_7369_6f6e, 0x7362_6577_2d63_6573, 0x6576_2d74_656b_636f, 21,
+        0x742d_6163_6365_7074, 0x7362_6577_2d63_6573, 0x6361_2d74_656b_636f, 20,
+        0x7566_6665_7269_6e67, 0x2d6c_6563_6361_2d78, 0x6e69_7265_6666_7562, 17,
+        0x6d6f_6469_6669_6564, 0x646f_6d2d_7473_616c, 0x0000_0000_0000_0000, 13,
+        0x0000_0000_6574_6167, 0x0000_0000_0000_0000, 0x0000_0000_0000_0000, 4,
     ]
 }

@@ -11,7 +11,7 @@ struct FieldSection {
         case incomplete
         /// A field was appended to the table. Padding: more blanks stand around its value than the
         /// usual one space.
-        case field(hasPadding: Bool)
+        case field(Field, hasPadding: Bool)
         /// The empty line was read; `position` is behind it.
         case end
         case faulty(FieldFault)
@@ -41,7 +41,10 @@ struct FieldSection {
     mutating func next(
         _ bytes: Span<UInt8>, end: Int, countMax: Int, into table: inout FieldTable
     ) -> Step {
-        if readUsualLine(bytes, end, countMax, &table) { return .field(hasPadding: false) }
+        if let field = readUsualLine(bytes, end, countMax, &table) {
+            return .field(field, hasPadding: false)
+        }
+        if readEmptyLine(bytes, end) { return .end }
         return readByPhase(bytes, end, countMax, &table)
     }
 
@@ -62,7 +65,7 @@ struct FieldSection {
                 offset += 1
                 fieldCount += 1
                 phase = .lineStart
-                return .field(hasPadding: append(from: bytes, to: &table))
+                return append(from: bytes, to: &table)
             case .sectionEnd:
                 guard byte == Characters.lineFeed else { return .faulty(.bareCarriageReturn) }
                 offset += 1
@@ -78,22 +81,34 @@ struct FieldSection {
     @inline(__always)
     private mutating func readUsualLine(
         _ bytes: Span<UInt8>, _ end: Int, _ countMax: Int, _ table: inout FieldTable
-    ) -> Bool {
-        guard phase == .lineStart, Int(fieldCount) < countMax else { return false }
+    ) -> Field? {
+        guard phase == .lineStart, Int(fieldCount) < countMax else { return nil }
         let start = position
         guard start >= 8, start < end,
             let line = Characters.usualLine(bytes, from: start, to: end), line.colon > start
-        else { return false }
+        else { return nil }
         let name = ByteRange(start: start, count: line.colon &- start)
         let value = ByteRange(start: line.colon &+ 2, count: line.stop &- line.colon &- 2)
         let code = FieldName.recognised(name, lastBytes: line.beforeColon, in: bytes)
-        guard code != .other || bytes.isToken(name) else { return false }
-        table.append(
-            Field(
-                name: name, value: value, code: code,
-                isHopByHop: FieldNameSet.hopByHop.contains(code), isPlain: true))
+        guard code != .other || bytes.isToken(name) else { return nil }
+        let field = Field(
+            name: name, value: value, code: code,
+            isHopByHop: FieldNameSet.hopByHop.contains(code), isPlain: true)
+        table.append(field)
         offset = UInt32(truncatingIfNeeded: line.stop &+ 2)
         fieldCount &+= 1
+        return field
+    }
+
+    /// Takes the empty line if it is here whole.
+    @inline(__always)
+    private mutating func readEmptyLine(_ bytes: Span<UInt8>, _ end: Int) -> Bool {
+        guard phase == .lineStart, position + 1 < end,
+            bytes[position] == Characters.carriageReturn,
+            bytes[position + 1] == Characters.lineFeed
+        else { return false }
+        offset += 2
+        phase = .sectionEnd
         return true
     }
 
@@ -167,24 +182,24 @@ struct FieldSection {
         return nil
     }
 
-    /// - Returns: whether more than one space stands before the value, a tab, or anything behind
-    ///   it.
-    private func append(from bytes: Span<UInt8>, to table: inout FieldTable) -> Bool {
+    /// Appends the field whose line was read. Its padding is more than one space before the value,
+    /// a tab, or anything behind it.
+    private func append(from bytes: Span<UInt8>, to table: inout FieldTable) -> Step {
         let start = Int(valueStart)
         let lineEnd = position - 2
         var end = lineEnd
         while end > start, Characters.isBlank(bytes[end - 1]) { end -= 1 }
-        let name = Int(nameStart)..<Int(nameEnd)
+        let name = ByteRange(start: Int(nameStart), count: Int(nameEnd - nameStart))
         let code = FieldName.recognised(tail: tail, name: name, in: bytes)
-        let blanks = start - name.upperBound - 1
+        let blanks = start - name.end - 1
         let hasOneSpace = blanks == 1 && bytes[start - 1] == Characters.space
-        table.append(
-            Field(
-                name: ByteRange(start: name.lowerBound, count: name.count),
-                value: ByteRange(start: start, count: end - start), code: code,
-                isHopByHop: FieldNameSet.hopByHop.contains(code),
-                isPlain: hasOneSpace && end == lineEnd))
-        return !((hasOneSpace || blanks == 0) && end == lineEnd)
+        let field = Field(
+            name: name, value: ByteRange(start: start, count: end - start), code: code,
+            isHopByHop: FieldNameSet.hopByHop.contains(code),
+            isPlain: hasOneSpace && end == lineEnd)
+        table.append(field)
+        let hasPadding = !((hasOneSpace || blanks == 0) && end == lineEnd)
+        return .field(field, hasPadding: hasPadding)
     }
 }
 

@@ -7,15 +7,16 @@ extension ByteWriter {
     /// space and no blanks around the value.
     ///
     /// - Parameters:
+    ///   - lead: where the fields begin, if what stands before them is written too, as it stands.
     ///   - dropped: known names that are left out.
     ///   - dropsUnderscores: leaves out names with `_`, which CGI-like servers cannot tell from
     ///     `-`.
     mutating func write(
-        fields: borrowing FieldTable, from bytes: Span<UInt8>, dropping dropped: FieldNameSet,
-        dropsUnderscores: Bool = false, edits: FieldEdits
+        fields: borrowing FieldTable, behind lead: Int = 0, from bytes: Span<UInt8>,
+        dropping dropped: FieldNameSet, dropsUnderscores: Bool = false, edits: FieldEdits
     ) {
         var runStart = 0
-        var runEnd = 0
+        var runEnd = lead
         for index in 0..<fields.count {
             let field = fields[index]
             let isLeftOut =

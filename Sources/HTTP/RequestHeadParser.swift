@@ -208,8 +208,7 @@ public struct RequestHeadParser: Sendable {
         let countMax = min(limits.fieldCount, head.fields.capacity)
         while true {
             switch section.next(bytes, end: end, countMax: countMax, into: &head.fields) {
-            case .field(let hasPadding):
-                let field = head.fields[head.fields.count - 1]
+            case .field(let field, let hasPadding):
                 guard field.code != .other else { continue }
                 if let refusal = rules.note(field, padding: hasPadding, in: bytes, &head) {
                     return .refused(refusal)

@@ -127,10 +127,10 @@ extension ByteWriter {
         if !forwarding.toOwnWorker {
             let prefix = bytes.extracting(
                 head.strippedPrefix(forwarding.strippedBytes, in: bytes))
-            writeForwarded(head, from: bytes, origin)
-            writeXForwarded(head, from: bytes, origin, prefix: prefix)
+            if !edits.governs(.forwarded) { writeForwarded(head, from: bytes, origin) }
+            writeXForwarded(head, from: bytes, origin, prefix: prefix, edits)
         }
-        write("Via: 1.1 proxy\r\n")
+        if !edits.governs(.via) { write("Via: 1.1 proxy\r\n") }
     }
 
     /// Writes the target in origin form (`*` stays as it is).
@@ -184,28 +184,42 @@ extension ByteWriter {
         write("\r\n")
     }
 
+    /// The `X-Forwarded` fields, each but where the route sets or removes it.
     private mutating func writeXForwarded(
         _ head: borrowing RequestHead, from bytes: Span<UInt8>, _ origin: RequestOrigin,
-        prefix: Span<UInt8>
+        prefix: Span<UInt8>, _ edits: FieldEdits
     ) {
-        write("X-Forwarded-For: ")
-        if origin.isTrusted { writeValues(of: .xForwardedFor, head, from: bytes) }
-        write(origin.address)
-        write("\r\nX-Forwarded-Proto: ")
-        if !writeTrusted(.xForwardedProto, head, from: bytes, origin) {
-            write(origin.isSecure ? "https" : "http")
+        if !edits.governs(.xForwardedFor) {
+            write("X-Forwarded-For: ")
+            if origin.isTrusted { writeValues(of: .xForwardedFor, head, from: bytes) }
+            write(origin.address)
+            write("\r\n")
         }
-        write("\r\nX-Forwarded-Host: ")
-        if !writeTrusted(.xForwardedHost, head, from: bytes, origin) {
-            write(head.host.isEmpty ? origin.authority : bytes.extracting(head.host))
+        if !edits.governs(.xForwardedProto) {
+            write("X-Forwarded-Proto: ")
+            if !writeTrusted(.xForwardedProto, head, from: bytes, origin) {
+                write(origin.isSecure ? "https" : "http")
+            }
+            write("\r\n")
         }
-        write("\r\nX-Forwarded-Port: ")
-        if !writeTrusted(.xForwardedPort, head, from: bytes, origin) {
-            write(decimal: UInt64(origin.serverPort))
+        if !edits.governs(.xForwardedHost) {
+            write("X-Forwarded-Host: ")
+            if !writeTrusted(.xForwardedHost, head, from: bytes, origin) {
+                write(head.host.isEmpty ? origin.authority : bytes.extracting(head.host))
+            }
+            write("\r\n")
         }
-        write("\r\n")
+        if !edits.governs(.xForwardedPort) {
+            write("X-Forwarded-Port: ")
+            if !writeTrusted(.xForwardedPort, head, from: bytes, origin) {
+                write(decimal: UInt64(origin.serverPort))
+            }
+            write("\r\n")
+        }
         let hasTrustedPrefix = origin.isTrusted && head.fields.first(.xForwardedPrefix) != nil
-        guard prefix.count > 0 || hasTrustedPrefix else { return }
+        guard prefix.count > 0 || hasTrustedPrefix, !edits.governs(.xForwardedPrefix) else {
+            return
+        }
         write("X-Forwarded-Prefix: ")
         _ = writeTrusted(.xForwardedPrefix, head, from: bytes, origin)
         write(prefix)

@@ -159,8 +159,7 @@ public struct ResponseHeadParser: Sendable {
         let countMax = min(limits.fieldCount, head.fields.capacity)
         while true {
             switch section.next(bytes, end: end, countMax: countMax, into: &head.fields) {
-            case .field:
-                let field = head.fields[head.fields.count - 1]
+            case .field(let field, _):
                 guard field.code != .other else { continue }
                 if let fault = rules.note(field, in: bytes) { return .faulty(fault) }
             case .incomplete:

@@ -55,13 +55,19 @@ extension ByteWriter {
         response head: borrowing ResponseHead, from bytes: Span<UInt8>,
         as forwarding: ResponseForwarding, marks: ResponseMarks, edits: FieldEdits
     ) {
-        writeStatusLine(head, from: bytes)
+        // An HTTP/1.1 status line with a reason is what would be written.
+        let isPlain = head.version == .http11 && !head.reason.isEmpty
+        if !isPlain { writeStatusLine(head, from: bytes) }
         var dropped = FieldNameSet.rewrittenInResponses
         if forwarding.framing != .chunked { dropped.insert(.trailer) }
-        write(fields: head.fields, from: bytes, dropping: dropped, edits: edits)
-        if !edits.sets(.date), head.fields.first(.date) == nil { write(field: "Date", marks.date) }
+        write(
+            fields: head.fields, behind: isPlain ? head.reason.end + 2 : 0, from: bytes,
+            dropping: dropped, edits: edits)
+        if !edits.governs(.date), head.fields.first(.date) == nil {
+            write(field: "Date", marks.date)
+        }
         write(field: "X-Request-Id", marks.requestID)
-        write("Via: 1.1 proxy\r\n")
+        if !edits.governs(.via) { write("Via: 1.1 proxy\r\n") }
         if head.isUpgrade {
             write("Connection: Upgrade\r\n")
             if let upgrade = head.fields.first(.upgrade) {

@@ -46,16 +46,31 @@ package struct ChildProcess: ~Copyable {
         descriptor = Descriptor(owning: number)
     }
 
+    /// Takes hold of a process whose number somebody has told us who may lie: it has to be a child
+    /// of one of `parents` and, when one is named, wholly of this user.
+    ///
+    /// Throws `ESRCH` when there is none, `EPERM` when it is a stranger.
+    package init(pid: Int32, childOf parents: [Int32], user: UInt32?) throws(SystemError) {
+        let process = try ChildProcess(pid: pid)
+        let family = ProcessTraits.family(of: pid)
+        // Still there, so what was read is about the process that is held.
+        guard let family, process.send(0) else { throw SystemError("pidfd_open", number: ESRCH) }
+        guard parents.contains(family.parent), user == nil || family.user == user else {
+            throw SystemError("pidfd_open", number: EPERM)
+        }
+        self = process
+    }
+
     /// Sends a signal; false when the process has ended already.
     @discardableResult
     package func send(_ signal: Int32) -> Bool {
         clinux_pidfd_signal(descriptor.number, signal) == 0
     }
 
-    /// Sends a signal to the whole process group that this process leads; false when nobody is in
-    /// it.
+    /// Sends a signal to the whole process group that this process leads; false when the process
+    /// has ended and was reaped: the group's number may then be somebody else's.
     @discardableResult
-    package func sendToGroup(_ signal: Int32) -> Bool { kill(-pid, signal) == 0 }
+    package func sendToGroup(_ signal: Int32) -> Bool { send(0) && kill(-pid, signal) == 0 }
 
     /// Reaps the process if it has ended; nil while it runs.
     package func reap() -> ProcessEnd? {
@@ -72,6 +87,13 @@ package struct ChildProcess: ~Copyable {
             if got == pid { return ProcessEnd(raw: status) }
             guard clinux_errno() == EINTR else { throw SystemError("waitpid") }
         }
+    }
+
+    /// Whether this process has a child, an adopted orphan or one that is not reaped yet too.
+    package static var hasAny: Bool {
+        var facts = unsafe siginfo_t()
+        let result = unsafe waitid(P_ALL, 0, &facts, WEXITED | WNOHANG | WNOWAIT)
+        return result == 0
     }
 
     /// Reaps any one child of this process that has ended, an adopted orphan too; nil when none

@@ -42,21 +42,7 @@ extension Descriptor {
     ///
     /// False when bytes are left over: a pipe is full, or the disk is.
     package static func writeNow(_ bytes: Span<UInt8>, to number: Int32) -> Bool {
-        var done = 0
-        while done < bytes.count {
-            var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-            guard unsafe poll(&entry, 1, 0) == 1, entry.revents & Int16(POLLOUT) != 0 else {
-                return false
-            }
-            // A pipe that is ready takes this much without blocking (PIPE_BUF, pipe(7)).
-            let count = unsafe bytes.withUnsafeBytes {
-                unsafe write(number, $0.baseAddress! + done, min(4096, $0.count - done))
-            }
-            if count < 0 && clinux_errno() == EINTR { continue }
-            guard count > 0 else { return false }
-            done += count
-        }
-        return true
+        LogFile.write(bytes, to: number) == .bytes(bytes.count)
     }
 
     /// Locks the file for this open file alone, until its last copy is closed; false when another
@@ -79,7 +65,7 @@ extension Descriptor {
 
 /// Files, folders and links by path, with the kernel's own words when something is wrong.
 package enum FileSystem {
-    /// What `stat` says about a path, links followed.
+    /// What `stat` says about a path.
     package struct Status: Equatable, Sendable {
         package var isFolder: Bool
         package var isSocket: Bool
@@ -90,9 +76,13 @@ package enum FileSystem {
         package var inode: UInt64
     }
 
-    package static func status(of path: String) throws(SystemError) -> Status {
+    /// - Parameter followsLinks: false: of a symbolic link itself, which is no folder.
+    package static func status(of path: String, followsLinks: Bool = true) throws(SystemError)
+        -> Status
+    {
         var raw = stat()
-        guard unsafe stat(path, &raw) == 0 else { throw SystemError("stat") }
+        let result = unsafe followsLinks ? stat(path, &raw) : lstat(path, &raw)
+        guard result == 0 else { throw SystemError("stat") }
         return Status(
             isFolder: clinux_is_directory(raw.st_mode) != 0,
             isSocket: clinux_is_socket(raw.st_mode) != 0, mode: raw.st_mode & 0o7777,
@@ -134,10 +124,35 @@ package enum FileSystem {
         return Descriptor(owning: number)
     }
 
-    package static func open(_ path: String, flags: Int32, mode: UInt32 = 0) throws(SystemError)
-        -> Descriptor
-    {
-        let number = unsafe clinux_open(path, flags | O_CLOEXEC, mode)
+    /// A log on a descriptor that is open already, such as standard output: a copy of it, for it
+    /// may be a socket or somebody else's pipe, which cannot be opened by a path. A pipe that can
+    /// is opened anew, so that writes to it never wait, without a change for those who share it.
+    package static func log(on number: Int32) throws(SystemError) -> Descriptor {
+        let copy = clinux_fcntl(number, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw SystemError("fcntl") }
+        let log = Descriptor(owning: copy)
+        var status = stat()
+        guard unsafe fstat(copy, &status) == 0 else { throw SystemError("fstat") }
+        guard clinux_is_regular(status.st_mode) != 0 else {
+            guard clinux_is_pipe(status.st_mode) != 0 else { return log }
+            do throws(SystemError) {
+                return try openLog("/proc/self/fd/\(number)")
+            } catch {
+                return log
+            }
+        }
+        // A file gets lines from every edge: each goes to the end.
+        let flags = clinux_fcntl(copy, F_GETFL, 0)
+        guard flags >= 0, clinux_fcntl(copy, F_SETFL, flags | O_APPEND) == 0 else {
+            throw SystemError("fcntl")
+        }
+        return log
+    }
+
+    /// Opens or makes a file to lock, mode 0600; never what a symbolic link leads to.
+    package static func openLock(_ path: String) throws(SystemError) -> Descriptor {
+        let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC
+        let number = unsafe clinux_open(path, flags, 0o600)
         guard number >= 0 else { throw SystemError("open") }
         return Descriptor(owning: number)
     }
@@ -167,14 +182,6 @@ package enum FileSystem {
         }
     }
 
-    /// Removes a folder and all that is in it, links as links; one that is not there is no error.
-    package static func removeTree(_ path: String) throws(SystemError) {
-        guard let status = try? status(of: path) else { return }
-        guard status.isFolder, (try? target(ofLink: path)) == nil else { return try remove(path) }
-        for name in try names(in: path) { try removeTree("\(path)/\(name)") }
-        try removeFolder(path)
-    }
-
     /// Empties an open file.
     package static func truncate(_ number: Int32) throws(SystemError) {
         guard ftruncate(number, 0) == 0 else { throw SystemError("ftruncate") }
@@ -198,6 +205,17 @@ package enum FileSystem {
     package static func changeOwner(_ path: String, user: UInt32, group: UInt32) throws(SystemError)
     {
         guard unsafe chown(path, user, group) == 0 else { throw SystemError("chown") }
+    }
+
+    /// The same of a folder that is no symbolic link.
+    package static func changeOwner(
+        ofFolder path: String, user: UInt32, group: UInt32
+    ) throws(SystemError) {
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+        let number = unsafe clinux_open(path, flags, 0)
+        guard number >= 0 else { throw SystemError("open") }
+        let folder = Descriptor(owning: number)
+        guard fchown(folder.number, user, group) == 0 else { throw SystemError("fchown") }
     }
 
     /// What a symbolic link says.

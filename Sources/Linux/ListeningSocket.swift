@@ -8,14 +8,31 @@ package struct ListeningSocket: ~Copyable, Sendable {
 
     package var number: Int32 { descriptor.number }
 
-    /// Binds a TCP address.
-    ///
-    /// With `sharesPort` several such sockets of one user listen on one address, and the kernel
-    /// spreads connections over them. IPv6 sockets take IPv6 only, so that both families can be
-    /// bound side by side. Accepted connections send small pieces at once. Errors: `EADDRINUSE`, `EACCES` below port 1024, `EADDRNOTAVAIL`.
+    /// Binds a TCP address and listens.
     package init(
         tcp address: SocketAddress, backlog: Int = 1024, sharesPort: Bool = true
     ) throws(SystemError) {
+        let descriptor = try Self.bind(address, sharesPort)
+        try Self.startListening(descriptor.number, backlog: backlog)
+        self.address = try SocketAddress(ofSocket: descriptor.number)
+        self.descriptor = descriptor
+    }
+
+    /// Binds a TCP address; nobody can connect before `startListening`.
+    ///
+    /// With `sharesPort` several such sockets of one user listen on one address, and the kernel
+    /// spreads connections over them. IPv6 sockets take IPv6 only, so that both families can be
+    /// bound side by side. Accepted connections send small pieces at once. Errors: `EADDRINUSE`,
+    /// `EACCES` below port 1024, `EADDRNOTAVAIL`.
+    package init(bound address: SocketAddress, sharesPort: Bool = true) throws(SystemError) {
+        let descriptor = try Self.bind(address, sharesPort)
+        self.address = try SocketAddress(ofSocket: descriptor.number)
+        self.descriptor = descriptor
+    }
+
+    private static func bind(
+        _ address: SocketAddress, _ sharesPort: Bool
+    ) throws(SystemError) -> Descriptor {
         let number = socket(address.family, streamFlags, 0)
         guard number >= 0 else { throw SystemError("socket") }
         let descriptor = Descriptor(owning: number)
@@ -27,10 +44,28 @@ package struct ListeningSocket: ~Copyable, Sendable {
         // Accepted connections inherit it. Without it the short end of a long answer waits for the
         // delayed acknowledgement of the short piece before it (40 ms; RFC 1122 section 4.2.3.4).
         try descriptor.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        try descriptor.bindAndListen(address, backlog)
-        self.address = try SocketAddress(ofSocket: number)
-        self.descriptor = descriptor
+        try descriptor.bind(address)
+        return descriptor
     }
+
+    /// Takes connections from now on, at most `backlog` that wait; may be said again to change it.
+    package static func startListening(_ number: Int32, backlog: Int) throws(SystemError) {
+        guard listen(number, Int32(clamping: backlog)) == 0 else {
+            throw SystemError("listen")
+        }
+    }
+
+    /// Lets nobody connect any more; those who wait in the queue can still be accepted.
+    ///
+    /// The kernel drops what comes, so that a client tries again, and meets the closed port, or
+    /// another socket of it. To be followed by `stopListening`.
+    package static func turnAway(_ number: Int32) throws(SystemError) {
+        guard clinux_drop_packets(number) == 0 else { throw SystemError("setsockopt") }
+    }
+
+    /// Ends to listen for every process that holds the socket, whose port is free to others who
+    /// listen. What waits in the queue is reset.
+    package static func stopListening(_ number: Int32) { shutdown(number, Int32(SHUT_RDWR)) }
 
     /// Binds a Unix socket: a file of this mode and owner, made in one step that nobody else gets
     /// in between of.
@@ -48,7 +83,8 @@ package struct ListeningSocket: ~Copyable, Sendable {
         if let owner, owner.user != geteuid() || owner.group != getegid() {
             guard fchown(number, owner.user, owner.group) == 0 else { throw SystemError("fchown") }
         }
-        try descriptor.bindAndListen(address, backlog)
+        try descriptor.bind(address)
+        try Self.startListening(number, backlog: backlog)
         if let owner, owner.user != geteuid() || owner.group != getegid() {
             guard unsafe chown(path, owner.user, owner.group) == 0 else {
                 throw SystemError("chown")
@@ -157,15 +193,12 @@ extension Descriptor {
         }
     }
 
-    fileprivate borrowing func bindAndListen(
-        _ address: SocketAddress, _ backlog: Int
-    ) throws(SystemError) {
+    fileprivate borrowing func bind(_ address: SocketAddress) throws(SystemError) {
         let socket = number
         let result = unsafe address.withRaw { raw, size in
             unsafe clinux_address_bind(socket, raw, size)
         }
         guard result == 0 else { throw SystemError("bind") }
-        guard listen(socket, Int32(clamping: backlog)) == 0 else { throw SystemError("listen") }
     }
 
     fileprivate borrowing func isConnected(within milliseconds: Int32) -> Bool {

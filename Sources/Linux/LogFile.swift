@@ -1,11 +1,33 @@
 import CLinux
 
-/// Writing whole lines to a log's descriptor, which somebody else opened with `O_APPEND`.
+/// Writing whole lines to a log's descriptor, which somebody else opened.
 public enum LogFile {
-    /// Writes the bytes with one call.
+    /// Writes what the log takes without making anybody wait, whatever the descriptor is: a file
+    /// (with `O_APPEND`) gets all of it with one call, so that the lines of several writers do not
+    /// mix; a pipe, socket or terminal, which others may share and expect to wait, as much as it
+    /// has room for.
     ///
     /// `SIGPIPE` has to be ignored: a pipe without a reader is `failed`.
     public static func write(_ bytes: Span<UInt8>, to file: Int32) -> SendResult {
+        var status = stat()
+        guard unsafe fstat(file, &status) == 0 else { return .failed(clinux_errno()) }
+        let pieceSize = clinux_is_regular(status.st_mode) != 0 ? bytes.count : pipePieceSize
+        var done = 0
+        while done < bytes.count {
+            switch writePiece(bytes.extracting(done..<min(done + pieceSize, bytes.count)), file) {
+            case .bytes(let count) where count > 0: done += count
+            case let other: return done > 0 ? .bytes(done) : other
+            }
+        }
+        return .bytes(done)
+    }
+
+    /// What a pipe that is ready takes without blocking (PIPE_BUF, pipe(7)), in bytes.
+    private static let pipePieceSize = 4096
+
+    private static func writePiece(_ bytes: Span<UInt8>, _ file: Int32) -> SendResult {
+        var entry = pollfd(fd: file, events: Int16(POLLOUT), revents: 0)
+        guard unsafe poll(&entry, 1, 0) == 1 else { return .wouldBlock }
         while true {
             let count = unsafe bytes.withUnsafeBufferPointer { buffer in
                 unsafe CLinux.write(file, buffer.baseAddress, buffer.count)

@@ -42,9 +42,13 @@ package struct MessageSocket: ~Copyable, Sendable {
 
     /// Sends one packet; descriptors are copied, the caller keeps its own.
     ///
-    /// `.full`: the other end does not read; nothing was sent.
+    /// `.full`: the other end does not read; nothing was sent. Throws `EMSGSIZE` for more than
+    /// `packetBytesMax`.
     package func send(_ bytes: [UInt8], descriptors: [Int32] = []) throws(SystemError) -> Sent {
-        precondition(bytes.count <= Self.packetBytesMax && !bytes.isEmpty)
+        precondition(!bytes.isEmpty)
+        guard bytes.count <= Self.packetBytesMax else {
+            throw SystemError("sendmsg", number: EMSGSIZE)
+        }
         let result = unsafe clinux_send_message(
             number, bytes, bytes.count, descriptors, descriptors.count)
         if result >= 0 { return .sent }

@@ -52,9 +52,12 @@ public struct Poller: ~Copyable {
     }
 
     /// Reports a descriptor as long as it is readable (level-triggered): listeners, event counters,
-    /// channels.
-    public func addLevel(_ descriptor: Int32, token: UInt64) throws(SystemError) {
-        try control(EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, token)
+    /// channels; or, with `writable`, as long as there is room to write.
+    public func addLevel(
+        _ descriptor: Int32, token: UInt64, writable: Bool = false
+    ) throws(SystemError) {
+        let interest = writable ? EPOLLOUT.rawValue : EPOLLIN.rawValue
+        try control(EPOLL_CTL_ADD, descriptor, interest, token)
     }
 
     /// Stops reporting a descriptor that stays open.

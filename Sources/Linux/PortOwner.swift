@@ -8,24 +8,47 @@ package struct PortOwner: Equatable, Sendable {
     ///
     /// Nil when nobody does, or its owner is not ours to see.
     package static func find(_ address: SocketAddress) -> PortOwner? {
-        var inodes = Set<String>()
-        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            guard let text = try? FileSystem.readText(table) else { continue }
-            inodes.formUnion(listeningInodes(in: text, inTheWayOf: address))
-        }
+        let inodes = listeningInodes(address)
         guard !inodes.isEmpty, let names = try? FileSystem.names(in: "/proc") else { return nil }
-        for pid in names.compactMap(Int32.init).sorted() {
-            guard let files = try? FileSystem.names(in: "/proc/\(pid)/fd") else { continue }
-            for file in files {
-                guard let target = try? FileSystem.target(ofLink: "/proc/\(pid)/fd/\(file)"),
-                    target.hasPrefix("socket:["),
-                    inodes.contains(String(target.dropFirst(8).dropLast()))
-                else { continue }
-                let name = (try? FileSystem.readText("/proc/\(pid)/comm")) ?? "?"
-                return PortOwner(pid: pid, name: String(name.prefix { $0 != "\n" }))
-            }
+        for pid in names.compactMap(Int32.init).sorted() where holds("\(pid)", inodes) {
+            let name = (try? FileSystem.readText("/proc/\(pid)/comm")) ?? "?"
+            return PortOwner(pid: pid, name: String(name.prefix { $0 != "\n" }))
         }
         return nil
+    }
+
+    /// Whether this process listens on `address` itself.
+    package static func isThisProcess(_ address: SocketAddress) -> Bool {
+        holds("self", listeningInodes(address))
+    }
+
+    private static func listeningInodes(_ address: SocketAddress) -> Set<String> {
+        ["/proc/net/tcp", "/proc/net/tcp6"].reduce(into: []) { inodes, table in
+            guard let text = try? FileSystem.readText(table) else { return }
+            inodes.formUnion(listeningInodes(in: text, inTheWayOf: address))
+        }
+    }
+
+    /// Whether a process, named as in `/proc`, has one of these sockets open.
+    private static func holds(_ process: String, _ inodes: Set<String>) -> Bool {
+        let folder = "/proc/\(process)/fd"
+        return (try? FileSystem.names(in: folder))?.contains { file in
+            guard let target = try? FileSystem.target(ofLink: "\(folder)/\(file)") else {
+                return false
+            }
+            return target.hasPrefix("socket:[")
+                && inodes.contains(String(target.dropFirst(8).dropLast()))
+        } ?? false
+    }
+
+    /// Whether everyone in its family who is in the way of `address` is one of `sockets`
+    /// (descriptors of ours); false when nobody is.
+    package static func isShared(_ address: SocketAddress, only sockets: [Int32]) -> Bool {
+        let table = address.kind == .ipv6 ? "/proc/net/tcp6" : "/proc/net/tcp"
+        guard let text = try? FileSystem.readText(table) else { return false }
+        let listening = listeningInodes(in: text, inTheWayOf: address)
+        let ours = sockets.compactMap { try? FileSystem.target(ofLink: "/proc/self/fd/\($0)") }
+        return !listening.isEmpty && listening.allSatisfy { ours.contains("socket:[\($0)]") }
     }
 
     /// The inodes of the sockets that listen where `address` would, from the text of `/proc/net/tcp`

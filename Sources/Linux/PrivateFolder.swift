@@ -45,11 +45,20 @@ package struct PrivateFolder: ~Copyable {
     }
 
     /// Waits until no other process holds the folder; given back when this value goes.
+    ///
+    /// Throws `EWOULDBLOCK` after two seconds: who makes a certificate needs milliseconds, and the
+    /// one who asks may have more to do.
     package borrowing func lock() throws(SystemError) {
-        while flock(folder.number, LOCK_EX) != 0 {
-            guard clinux_errno() == EINTR else { throw SystemError("flock") }
+        for _ in 0..<Self.lockTries {
+            if flock(folder.number, LOCK_EX | LOCK_NB) == 0 { return }
+            guard [EINTR, EWOULDBLOCK].contains(clinux_errno()) else { throw SystemError("flock") }
+            usleep(Self.lockMicroseconds)
         }
+        throw SystemError("flock", number: EWOULDBLOCK)
     }
+
+    private static let lockTries = 200
+    private static let lockMicroseconds: UInt32 = 10_000
 
     /// The whole of a file, nil where there is none.
     package borrowing func read(_ name: String) throws(SystemError) -> [UInt8]? {

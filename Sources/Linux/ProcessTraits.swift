@@ -52,6 +52,26 @@ package enum ProcessTraits {
         unsafe getenv(name).map { unsafe String(cString: $0) }
     }
 
+    /// Sets a variable of this process's environment.
+    package static func setVariable(_ name: String, to value: String) {
+        _ = unsafe setenv(name, value, 1)
+    }
+
+    /// The parent of a process, and its user: nil when its real, effective and other users differ.
+    /// Nil when the process is not there.
+    package static func family(of pid: Int32) -> (parent: Int32, user: UInt32?)? {
+        guard let text = try? FileSystem.readText("/proc/\(pid)/status") else { return nil }
+        func numbers(_ name: String) -> [UInt32] {
+            let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
+            return line?.split(separator: "\t").dropFirst().compactMap { UInt32($0) } ?? []
+        }
+        guard let parent = numbers("PPid:").first.flatMap({ Int32(exactly: $0) }) else {
+            return nil
+        }
+        let users = Set(numbers("Uid:"))
+        return (parent, users.count == 1 ? users.first : nil)
+    }
+
     /// Bits that files made from now on do not get; gives those that held before.
     @discardableResult
     package static func setFileMask(_ mask: UInt32) -> UInt32 { umask(mask) }

@@ -100,6 +100,17 @@ extension RoleSheet {
     }
 }
 
+extension RoleSheet {
+    /// The words of the program that the role is for, its path or name first.
+    package var words: [String] { list("arguments") }
+    /// The program's environment.
+    package var environment: [String] { list("environment") }
+
+    private func list(_ name: String) -> [String] {
+        JSONValue(parsing: Array((self[name] ?? "[]").utf8))?.elements?.compactMap(\.text) ?? []
+    }
+}
+
 /// Writes a role sheet and gives a launch its descriptors, numbered as they come.
 package struct RoleLaunch {
     package private(set) var sheet = RoleSheet()
@@ -123,11 +134,23 @@ package struct RoleLaunch {
     /// Has the role run as this user.
     package mutating func run(as account: Account?) { sheet.account = account }
 
-    /// Lets the child inherit `descriptor`, which it finds as `fd.NAME`.
-    package mutating func give(_ descriptor: Int32, as name: String) {
+    /// Lets the child inherit `descriptor`, which it finds as `fd.NAME`; gives its number there.
+    @discardableResult
+    package mutating func give(_ descriptor: Int32, as name: String) -> Int32 {
         let number = RoleSheet.descriptorNumber + 1 + Int32(given.count)
         sheet["fd.\(name)"] = "\(number)"
         given.append((name, descriptor))
+        return number
+    }
+
+    /// Names a program that the role starts or becomes once it is of its own user: until then
+    /// nothing of the program's environment (`LD_PRELOAD`, `PYTHONPATH`) may have a say.
+    package mutating func run(_ words: [String], environment: [String]) {
+        func text(_ list: [String]) -> String {
+            String(decoding: JSONValue.array(list.map { .string($0) }).bytes, as: UTF8.self)
+        }
+        sheet["arguments"] = text(words)
+        sheet["environment"] = text(environment)
     }
 
     /// Starts this same program (the one that runs, not what lies on disk by now) in the role.

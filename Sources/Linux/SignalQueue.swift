@@ -29,6 +29,17 @@ package struct SignalQueue: ~Copyable {
         return got == size ? Int32(info.ssi_signo) : nil
     }
 
+    /// Leaves the signals that steer a proxy to its master, which tells its children by their
+    /// channels: a service manager or `killall` sends them to each process. A write to a pipe
+    /// without a reader, or over a limit on file sizes, is an error of that write alone.
+    ///
+    /// Not for a process that becomes another program, which would inherit it.
+    package static func leaveToMaster() {
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ] {
+            ignore(signal)
+        }
+    }
+
     /// Lets the process ignore a signal for good; a pipe or socket that closed is an error instead.
     package static func ignore(_ number: Int32) {
         clinux_ignore_signal(number)

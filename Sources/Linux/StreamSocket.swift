@@ -117,7 +117,8 @@ public enum StreamSocket {
                 return .accepted(socket, InternetAddress(&storage) ?? .loopback)
             }
             switch clinux_errno() {
-            case EAGAIN: return .wouldBlock
+            // EINVAL: it listens no more, and the master's order to stop is on its way.
+            case EAGAIN, EINVAL: return .wouldBlock
             case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(clinux_errno())
             // ECONNABORTED and the network errors of accept(2) are of that connection alone.
             default: continue

@@ -182,8 +182,8 @@ public struct BlockPool {
     public func unsafeRoom(in block: BlockID) -> UnsafeMutableBufferPointer<UInt8> {
         let index = checked(block)
         let end = unsafe Int(headers[index].end)
-        return unsafe UnsafeMutableBufferPointer(
-            start: base(of: index) + end, count: size(of: block).bytes - end)
+        let size = index < smallCount ? BlockSize.small.bytes : BlockSize.large.bytes
+        return unsafe UnsafeMutableBufferPointer(start: base(of: index) + end, count: size - end)
     }
 
     /// The unread bytes, for a system call to read.

@@ -46,13 +46,31 @@ public struct ByteWriter: ~Copyable {
             end = -1
             return
         }
-        guard size > 0 else { return }
-        // Not `update`, which first asks in which direction to copy.
         let target = unsafe UnsafeMutableRawPointer(base + position)
-        unsafe bytes.withUnsafeBufferPointer { source in
-            unsafe target.copyMemory(from: source.baseAddress!, byteCount: size)
-        }
         position &+= size
+        unsafe bytes.withUnsafeBytes { source in
+            guard size >= 8, size <= 32 else {
+                guard size > 0 else { return }
+                // Not `update`, which first asks in which direction to copy.
+                return unsafe target.copyMemory(from: source.baseAddress!, byteCount: size)
+            }
+            // Names, hosts and ids: two or four words, which overlap, and no call.
+            unsafe Self.copyWord(0, source, target)
+            if size > 16 {
+                unsafe Self.copyWord(8, source, target)
+                unsafe Self.copyWord(size &- 16, source, target)
+            }
+            unsafe Self.copyWord(size &- 8, source, target)
+        }
+    }
+
+    @inlinable
+    @inline(__always)
+    static func copyWord(
+        _ offset: Int, _ source: UnsafeRawBufferPointer, _ target: UnsafeMutableRawPointer
+    ) {
+        let word = unsafe (source.baseAddress! + offset).loadUnaligned(as: UInt64.self)
+        unsafe (target + offset).storeBytes(of: word, as: UInt64.self)
     }
 
     /// Writes eight bytes, the lowest one first.
@@ -134,6 +152,7 @@ public struct ByteWriter: ~Copyable {
 
     /// The digits of a number below 10^8, one a byte, the first one lowest: halved into four, two
     /// and one digits at once.
+    @inline(__always)
     private static func eightDigits(_ value: UInt64) -> UInt64 {
         let fours = value < 10_000 ? value << 32 : value / 10_000 | (value % 10_000) << 32
         let hundreds = (fours &* 10_486) >> 20 & 0x0000_007f_0000_007f

@@ -120,8 +120,8 @@ public struct Balancer: ~Copyable {
         offer(service, endpoint: Int(lease.endpoint.index))
     }
 
-    /// Gives a place back at an endpoint that took no connection at this moment: this edge passes
-    /// it over until the next look for room, so that nobody is sent there again and again.
+    /// Gives a place back at an endpoint that took no connection at this moment: this edge passes it
+    /// over until the next look for room, so that nobody is sent there again and again.
     public mutating func releaseFull(_ lease: Lease, now: UInt64) {
         pools[position(Int(lease.service))].noteFull(lease.endpoint, now: now)
         release(lease)

@@ -20,8 +20,8 @@ enum FieldRule {
     /// Complains of what is no field name, or one that only the proxy itself may set.
     static func checkOwnName(_ text: String) throws(Complaint) {
         try checkName(text)
-        guard FieldEdits.mayChange(Array(text.utf8).span) else {
-            throw Complaint("\(text) is the proxy's own; it decides about it itself")
+        if FieldEdits.reserves(Array(text.utf8).span) {
+            throw Complaint("\(text) is the proxy's own; no route sets or removes it")
         }
     }
 

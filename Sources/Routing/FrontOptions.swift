@@ -83,8 +83,10 @@ extension FrontOptions {
     package static let edgeCount = Setting(
         "edges", .automatic(or: .integer(1...edgesMax)), default: "auto",
         "data-plane processes; auto is one for each core this machine gives us", example: "4")
+    /// Client connections that nobody has to write down.
+    package static let connectionsDefault = 20_000
     package static let connectionsMax = Setting(
-        "limits.connections", .integer(1...10_000_000), default: "20000",
+        "limits.connections", .integer(1...10_000_000), default: "\(connectionsDefault)",
         "client connections at once, over all edges; each edge takes its share, rounded up",
         example: "50000")
     package static let servicesMax = Setting(

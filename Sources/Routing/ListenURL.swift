@@ -41,14 +41,25 @@ public struct ListenURL: Hashable, Sendable {
         }
     }
 
-    /// True when sockets of both could not be bound beside each other.
+    /// What sockets are bound to.
+    package var addresses: [IPAddress] {
+        switch host {
+        case .any: [IPAddress(ipv4: 0), IPAddress(high: 0, low: 0)]
+        case .localhost: [IPAddress(ipv4: 0x7f00_0001), IPAddress(high: 0, low: 1)]
+        case .address(let address): [address]
+        }
+    }
+
+    /// True when both take the connections of one address and port, be it that one takes those of
+    /// every address of a family: which of them a client meets must not depend on the kernel.
     package func collides(with other: ListenURL) -> Bool {
         guard port == other.port, port != 0 else { return false }
-        switch (host, other.host) {
-        case (.any, _), (_, .any): return true
-        case (.localhost, .address(let address)), (.address(let address), .localhost):
-            return address.description == "127.0.0.1" || address.description == "::1"
-        default: return host == other.host
+        return addresses.contains { one in
+            other.addresses.contains { another in
+                guard one.isIPv4 == another.isIPv4 else { return false }
+                let any = one.isIPv4 ? IPAddress(ipv4: 0) : IPAddress(high: 0, low: 0)
+                return one == another || one == any || another == any
+            }
         }
     }
 }

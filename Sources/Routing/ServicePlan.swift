@@ -6,12 +6,18 @@ public struct ServicePlan: Sendable {
     public var health: ServiceOptions.PassiveHealth
     public var retry: ServiceOptions.Retry
     /// How long a request may wait for a place, in nanoseconds.
+    ///
+    /// Waiting for a connection of an upstream's pool is waiting for a place: the shorter of
+    /// `queue.wait` and `pool.timeout` holds.
     public var wait: UInt64
 
     public init(service: Int, _ options: ServiceOptions) {
+        let wait =
+            options.kind == .upstreams
+            ? min(options.queue.wait, options.pool.timeout) : options.queue.wait
         self.init(
             service: service, balance: options.balance, health: options.health,
-            retry: options.retry, wait: options.queue.wait)
+            retry: options.retry, wait: wait)
     }
 
     init(

@@ -77,8 +77,8 @@ struct WaitQueue: ~Copyable {
         called.reserveCapacity(services.count)
     }
 
-    /// Puts a waiter into a line, in order of time: at its end, but for one that is put back. Nil
-    /// if the queue of all edges, or this edge's memory, is full.
+    /// Puts a waiter into a line, in order of time: at its end, but for one that is put back. Nil if
+    /// the queue of all edges, or this edge's memory, is full.
     mutating func insert(
         into line: Int, token: UInt64, since: UInt64, deadline: UInt64, keyHash: UInt64,
         tried: TriedEndpoints

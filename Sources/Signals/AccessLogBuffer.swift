@@ -123,6 +123,13 @@ public struct AccessLogBuffer: ~Copyable {
         return lostUnreported
     }
 
+    /// How many lost lines were not reported, with those that are not written: nobody will.
+    public var lossAtEnd: UInt64 {
+        var lines: UInt64 = 0
+        for index in sent..<memory.writer.count where memory.bytes[index] == 0x0A { lines += 1 }
+        return lostUnreported + lines
+    }
+
     private mutating func lose(_ count: UInt64) {
         lost += count
         lostUnreported += count

@@ -10,10 +10,10 @@ public struct RequestFacts: Equatable, Sendable {
     public var scheme: Scheme
     public var version: Version
     public var tls: TLSFacts
-    /// The connection's number, unique within its edge.
-    public var connection: UInt64
     /// Which request of its connection this is, from 1.
     public var connectionRequests: UInt32
+    /// The connection's number, unique within its edge.
+    public var connection: UInt64
     /// Where the parts lie in `RequestText.head`; empty for what is absent or was not readable.
     public var method = ByteRange.empty
     public var target = ByteRange.empty

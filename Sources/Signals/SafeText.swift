@@ -133,7 +133,7 @@ extension Span<UInt8> {
             odd |= Self.oddBytes(word(at: end &- 8))
         } else {
             var text: UInt64 = 0x2020_2020_2020_2020
-            for index in 0..<end { text = text << 8 | UInt64(self[index]) }
+            for index in indices { text = text &<< 8 | UInt64(self[index]) }
             odd = Self.oddBytes(text)
         }
         return odd & 0x8080_8080_8080_8080 == 0

@@ -58,6 +58,8 @@ extension PoolOptions {
 
 extension PoolOptions {
     private static let programs = ["app", "command"]
+    /// Where secrets may stand.
+    static let environmentPath = "services.*.env"
 
     package static let dir = Setting(
         optional: "services.*.dir", .path("a folder"), found: "the folder of this file",

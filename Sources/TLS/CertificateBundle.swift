@@ -1,22 +1,28 @@
-/// Certificates and keys on their way from the master to an edge, in a sealed memory file.
+/// Certificates, keys and upstreams' authorities on their way from the master to an edge, in a
+/// sealed memory file.
 ///
 /// The master reads the files while it may; an edge that has dropped its privileges never opens
 /// one. Numbers are 4 bytes, the smallest first; text and PEM are a length and so many bytes:
-/// count, then for each `label certificate key isDefault nameCount names…`.
+/// count, then for each `label certificate key isDefault nameCount names…`; count, then for each
+/// authority `file PEM`.
 package struct CertificateBundle: Sendable {
     package var certificates: [TLSCertificate]
+    /// The PEM of each file of authorities, by its path.
+    package var authorities: [String: [UInt8]]
 
     /// More than any configuration lists; a larger number means a damaged file.
     private static let certificatesMax = 65536
 
-    package init(certificates: [TLSCertificate]) {
+    package init(certificates: [TLSCertificate], authorities: [String: [UInt8]] = [:]) {
         self.certificates = certificates
+        self.authorities = authorities
     }
 
     /// - Throws: `.empty` where `bytes` are no bundle.
     package init(decoding bytes: [UInt8]) throws(CertificateProblem) {
         var reader = Reader(bytes: bytes)
         certificates = []
+        authorities = [:]
         let count = try reader.number()
         guard count <= CertificateBundle.certificatesMax else { throw .empty }
         for _ in 0..<count {
@@ -32,6 +38,10 @@ package struct CertificateBundle: Sendable {
                 TLSCertificate(
                     certificate: certificate, key: key, names: names, isDefault: isDefault,
                     label: label))
+        }
+        for _ in 0..<(try reader.number()) {
+            let file = String(decoding: try reader.piece(), as: UTF8.self)
+            authorities[file] = Array(try reader.piece())
         }
     }
 
@@ -55,6 +65,11 @@ package struct CertificateBundle: Sendable {
             add(one.isDefault ? 1 : 0)
             add(one.names.count)
             for name in one.names { add(Array(name.utf8)) }
+        }
+        add(authorities.count)
+        for (file, pem) in authorities.sorted(by: { $0.key < $1.key }) {
+            add(Array(file.utf8))
+            add(pem)
         }
         return bytes
     }

@@ -12,15 +12,21 @@ import Supervision
 /// Runs a child of the master; `arguments` begin with `--role`.
 func runRole(_ arguments: [String]) -> ExitCode {
     let words = Array(arguments.dropFirst(2))
-    switch arguments.dropFirst().first {
+    let role = arguments.dropFirst().first
+    // The others become another program.
+    if let role, ["edge", "worker", "plugins", "resolve", "guard"].contains(role) {
+        SignalQueue.leaveToMaster()
+    }
+    switch role {
     case "edge": return ExitCode(runEdge())
     case "worker": return ExitCode(runWorker())
     case "plugins": return ExitCode(runPlugins())
     case "plugin": return ExitCode(runPlugin(words))
     case "resolve": return ExitCode(runResolve())
     case "guard": return ExitCode(runGuard())
+    case "program": return ExitCode(runProgram())
     case "listen": return ExitCode(runListen(words))
-    case let role:
+    default:
         Output.error("proxy: there is no role \(role ?? "")\n")
         return .usage
     }

@@ -45,12 +45,34 @@ private func reading(of loaded: LoadedConfiguration) -> Result<MasterReading, Ma
     }
 }
 
-/// The certificates of the https listeners, as edges take them; empty without any such listener.
+/// The certificates of the https listeners and the authorities of upstreams, as edges take them;
+/// empty without any.
 private func certificates(
     for configuration: EffectiveConfiguration
 ) throws(MasterFailure) -> [UInt8] {
     let needed = FrontOptions(configuration).listeners.contains { $0.url.scheme == .https }
-    guard needed else { return [] }
+    let bundle = CertificateBundle(
+        certificates: needed ? try listenerCertificates(configuration) : [],
+        authorities: try authorities(of: ServiceOptions.all(configuration)))
+    return bundle.certificates.isEmpty && bundle.authorities.isEmpty ? [] : bundle.encoded()
+}
+
+/// What each `ca:` file of an upstream holds.
+private func authorities(of services: [ServiceOptions]) throws(MasterFailure) -> [String: [UInt8]] {
+    var found: [String: [UInt8]] = [:]
+    for file in services.flatMap(\.upstreams).compactMap(\.ca) {
+        do throws(SystemError) {
+            found[file] = try FileSystem.read(file)
+        } catch {
+            throw MasterFailure(error, while: "cannot read \(file)")
+        }
+    }
+    return found
+}
+
+private func listenerCertificates(
+    _ configuration: EffectiveConfiguration
+) throws(MasterFailure) -> [TLSCertificate] {
     let options = TLSOptions(configuration)
     var found: [TLSCertificate] = []
     for one in options.certificates {
@@ -74,5 +96,5 @@ private func certificates(
             throw MasterFailure(.failed, "\(error)")
         }
     }
-    return CertificateBundle(certificates: found).encoded()
+    return found
 }

@@ -10,6 +10,12 @@ sys.dont_write_bytecode = True
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
 
+# Each Python that is here.
+PYTHONS = sorted(
+    path for path in [os.path.expanduser("~/.pyenv/versions/%s/bin/python" % each)
+                      for each in ("3.9.18", "3.10.13", "3.11.7", "3.12.1", "3.13.0")]
+    if os.path.exists(path)) or [sys.executable]
+
 
 @pytest.fixture
 def start():

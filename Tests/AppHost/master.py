@@ -70,7 +70,7 @@ class Zygote:
         self.end.other.close()
         self.workers = []
         self.end.send(command="import", service="web", app=app, dir=str(folder), threads=threads,
-                      interface=interface, **dict({"uid": None, "gid": None, "groups": []}, **more))
+                      interface=interface, **more)
 
     def imported(self):
         found = self.end.receive()
@@ -137,7 +137,7 @@ class Worker:
         finally:
             edge.close()
 
-    def read_output(self, until=b"", seconds=5):
+    def read_output(self, until=b"", seconds=SECONDS_MAX):
         """What the worker has printed, at least to `until` (bounded)."""
         end = time.monotonic() + seconds
         while until not in self.lines or not until:

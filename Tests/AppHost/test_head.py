@@ -115,7 +115,10 @@ def test_odd_heads_get_400_and_nothing_behind_them_is_read(worker):
 
 def test_a_head_that_never_ends_is_refused(worker):
     edge = worker.connect()
-    edge.send(head()[:-2] + b"a: " + b"b" * ((1 << 20) + 70000))
+    try:
+        edge.send(head()[:-2] + b"a: " + b"b" * ((1 << 20) + 70000))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it was refused before all of it was sent; the answer is there
     assert edge.read().status == 400 and edge.is_closed()
     edge.close()
 

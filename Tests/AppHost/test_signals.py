@@ -156,6 +156,10 @@ for each in ("request_started", "request_finished", "got_request_exception",
 def broken(sender, **data):
     raise ValueError("a bad receiver")
 
+@signals.request_started.connect
+def leaving(sender, **data):
+    raise SystemExit("a receiver that leaves")
+
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/raise":
         raise KeyError("raised")
@@ -182,4 +186,5 @@ def test_a_worker_raises_the_four_in_order(start, site):
         ["request_tearing_down", "web", "/raise", "01JD", {}],
         ["request_started", "web", "/end", "01JD", {}]]
     assert "a receiver of request_finished raised" in worker.read_output(b"a bad receiver")
+    assert "a receiver of request_started raised" in worker.read_output(b"a receiver that leaves")
     edge.close()

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from conftest import PYTHONS
 from master import head
 
 
@@ -163,6 +164,100 @@ def test_an_app_that_raises_gets_500_and_the_worker_lives(worker, page, kind, me
     worker.expect_busy([])
     log = worker.read_output("\n".join(found[2].splitlines()[-1:]).encode())
     assert "the app raised in GET %s (request 01JD" % page in log
+    edge.close()
+
+
+HOSTILE = '''
+import sys, traceback
+
+class Spoilt(Exception):
+    def __str__(self):
+        raise SystemExit("not even this")
+
+def plain(environ):
+    raise ValueError("plain")
+
+def message(environ):
+    raise Spoilt
+
+def emptied(environ):
+    environ.clear()
+    raise ValueError("emptied")
+
+def replaced(environ):
+    environ.update(REQUEST_METHOD=7, REQUEST_URI=None, HTTP_X_REQUEST_ID=b"?")
+    raise ValueError("replaced")
+
+def wide(environ):
+    raise ValueError("é" + absent)
+
+def silent(environ):
+    sys.stderr = None
+    raise ValueError("silent")
+
+def unprintable(environ):
+    def format_exception(*more):
+        raise SystemExit("no")
+    traceback.format_exception = format_exception
+    raise ValueError("unprintable")
+
+def long(environ):
+    environ.clear()
+    return [b"too long"]
+
+class Nothing:
+    """Nothing can be imported any more, as for a user who may not read the interpreter's files."""
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        raise ModuleNotFoundError("no module named %s" % name, name=name)
+
+def app(environ, start_response):
+    sys.meta_path[:] = [Nothing]
+    page = globals()[environ["PATH_INFO"][1:]]
+    if page is long:
+        start_response("200 OK", [("Content-Length", "3")])
+    return page(environ)
+'''
+
+
+@pytest.mark.parametrize("page, kind, message, said", [
+    ("plain", "ValueError", "plain", "the app raised in GET /plain (request 01JD"),
+    ("message", "Spoilt", "(its message cannot be made)", "GET /message"),
+    ("emptied", "ValueError", "emptied", "the app raised in - - (request -)"),
+    ("replaced", "ValueError", "replaced", "the app raised in - - (request -)"),
+    ("silent", "ValueError", "silent", ""),
+    ("unprintable", "ValueError", "unprintable", "ValueError (its traceback cannot be made: Sys"),
+])
+def test_a_worker_lives_whatever_fails_while_it_reports(start, site, page, kind, message, said):
+    zygote = start("hostile:app", site(hostile=HOSTILE))
+    zygote.imported()
+    worker = zygote.fork()
+    edge = worker.connect()
+    for _ in range(2):
+        answer = edge.get("/" + page)
+        assert answer.status == 500
+        assert exception(answer)[:2] == [kind, message]
+    if said:
+        assert said in worker.read_output(said.encode())
+    edge.close()
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_a_traceback_needs_is_loaded_before_the_fork(start, site, python):
+    zygote = start("hostile:app", site(hostile=HOSTILE), python=python)
+    zygote.imported()
+    kind, message, trace = exception(zygote.fork().get("/wide"))
+    assert (kind, message) == ("NameError", "name 'absent' is not defined")
+    assert 'raise ValueError("é" + absent)' in trace
+
+
+def test_an_answer_that_is_too_long_is_told_of_without_an_environ(start, site):
+    zygote = start("hostile:app", site(hostile=HOSTILE))
+    zygote.imported()
+    worker = zygote.fork()
+    edge = worker.connect()
+    assert [edge.get("/long").text for _ in range(2)] == ["too", "too"]
+    assert "the answer to - -" in worker.read_output(b"longer than")
     edge.close()
 
 

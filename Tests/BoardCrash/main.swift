@@ -4,7 +4,7 @@ let scenarios: [String: (Checker, Bool) -> Int] = [
     "places": placesScenario, "cells": cellsScenario, "trial": trialScenario,
     "queue": queueScenario, "wake": wakeScenario, "requests": requestsScenario,
     "ring": ringScenario, "keys": keysScenario, "stress": stressScenario,
-    "balance": balanceScenario,
+    "balance": balanceScenario, "addresses": addressScenario,
 ]
 let arguments = CommandLine.arguments
 guard arguments.count >= 2, let scenario = scenarios[arguments[1]] else {

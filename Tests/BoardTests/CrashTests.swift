@@ -8,7 +8,7 @@ import Testing
     static let scenarios = [
         ("places", 6), ("cells", 8), ("trial", 4), ("queue", 12), ("wake", 2), ("requests", 50),
         ("ring", 30), ("keys", 40), ("stress", 60),
-        ("balance", 30),
+        ("balance", 30), ("addresses", 60),
     ]
 
     @Test(arguments: scenarios)

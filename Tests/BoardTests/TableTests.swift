@@ -155,6 +155,20 @@ extension Table {
         #expect(table.endpoint(0).status.state == .down)
     }
 
+    @Test func `freeing a slot takes no place from an edge that is just trying it`() throws {
+        let table = try makeTable()
+        let edge = try table.openEdge(number: 0, configuration: 1)
+        _ = try table.addService(name: "web", queueLimit: 1)
+        let worker = try table.addWorker()
+        let lease = try table.lease(worker, edge)
+        let word = table.placeWord(Int(worker.index), Int(lease.place))
+        table.clearOrphan(word)
+        #expect(word.loadRelaxed() == edge.mark)
+        word.storeSequential(edge.mark | orphanBit)
+        table.clearOrphan(word)
+        #expect(word.loadRelaxed() == 0)
+    }
+
     @Test func `a service's slot is used again when no living edge knows it`() throws {
         let table = try makeTable(services: 1)
         let web = try table.addService(name: "web", queueLimit: 1)

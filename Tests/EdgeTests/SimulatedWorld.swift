@@ -53,6 +53,8 @@ final class SimulatedWorld {
     var refusals: (count: Int, since: UInt64) = (0, 0)
     /// Descriptors run out at so many of the next accepts.
     var exhaustedAccepts = 0
+    /// So many of the next streams cannot be watched.
+    var unwatchable = 0
     /// Far ends that take nothing off their streams.
     var stalled: Set<Int32> = []
     /// Waits in a row that were to end at once, without the edge having done anything between them.
@@ -259,6 +261,10 @@ struct SimulatedNetwork: ~Copyable, Network {
     mutating func connectError(_ stream: Int32) -> Int32 { world.streams[stream]!.connectError }
 
     mutating func watch(_ stream: Int32, token: UInt64, writable: Bool) -> Bool {
+        if world.unwatchable > 0 {
+            world.unwatchable -= 1
+            return false
+        }
         world.streams[stream]!.token = token
         world.streams[stream]!.watchesWrites = writable
         if !world.streams[stream]!.incoming.bytes.isEmpty {

@@ -195,6 +195,23 @@ func forwarded(
                     + "Via: 1.1 proxy\n\n"))
     }
 
+    @Test func `a route sets and removes what the proxy would say of the client`() throws {
+        let text = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        let names = ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"]
+        for name in names + ["X-Forwarded-Port", "Via"] {
+            let others = forwarded(text).split(separator: "\n").filter {
+                !$0.hasPrefix("\(name): ")
+            }
+            var removing = FieldEdits()
+            try removing.remove(bytes(name).span)
+            #expect(forwarded(text, edits: removing).split(separator: "\n") == others)
+            var setting = FieldEdits()
+            try setting.set(bytes(name).span, to: bytes("mine").span)
+            let lines = forwarded(text, edits: setting).split(separator: "\n")
+            #expect(lines.filter { $0.hasPrefix("\(name): ") } == ["\(name): mine"])
+        }
+    }
+
     @Test func `a route cannot set what would break messages`() {
         var edits = FieldEdits()
         let value = bytes("x")

@@ -106,6 +106,14 @@ private func lines(_ body: (inout ByteWriter) -> Void) -> String {
         #expect(result == "HTTP/1.1 204 N\nDate: D\nX-Request-Id: ID\nVia: 1.1 proxy\n\n")
     }
 
+    @Test func `a route removes what the proxy would add`() throws {
+        var edits = FieldEdits()
+        try edits.remove(bytes("via").span)
+        try edits.remove(bytes("Date").span)
+        let result = forwarded("HTTP/1.1 204 N\r\nDate: x\r\nVia: y\r\n\r\n", edits: edits)
+        #expect(result == "HTTP/1.1 204 N\nX-Request-Id: ID\n\n")
+    }
+
     @Test func `an error says its status, word and request id`() {
         var answer = ErrorAnswer(
             LocalResponse(status: 503, keepsAlive: true), word: "connection_limit_reached",

@@ -56,6 +56,53 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         try ListeningSocket.checkFree(address("127.0.0.1"))
     }
 
+    @Test func `a socket that is only bound lets nobody in and is in the way of nobody`() throws {
+        let bound = try ListeningSocket(bound: address("127.0.0.1"))
+        #expect(!ListeningSocket.accepts(bound.address))
+        let other = try ListeningSocket(tcp: bound.address)
+        #expect(ListeningSocket.accepts(other.address))
+        try ListeningSocket.startListening(bound.number, backlog: 8)
+    }
+
+    @Test func `one that turns clients away still hands out those who wait`() throws {
+        let listener = try ListeningSocket(tcp: address("127.0.0.1"))
+        let client = try ListeningSocket.connect(to: listener.address)
+        try client.writeAll([7])
+        try ListeningSocket.turnAway(listener.number)
+        #expect(!ListeningSocket.accepts(listener.address))
+        do {
+            guard let server = try listener.accept() else {
+                throw SystemError("accept4", number: EAGAIN)
+            }
+            #expect(try server.readAvailable(atMost: 8) == [7])
+            try server.writeAll([8])
+        }
+        #expect(try client.readAvailable(atMost: 8) == [8])
+        if let another = try listener.accept() { Issue.record("accepted \(another.number)") }
+    }
+
+    @Test func `one that ended to listen does so for every holder and its port is free`() throws {
+        let listener = try ListeningSocket(tcp: address("127.0.0.1"))
+        let copy = try listener.descriptor.duplicate()
+        ListeningSocket.stopListening(listener.number)
+        #expect(!ListeningSocket.accepts(listener.address))
+        #expect(StreamSocket.accept(copy.number) == .wouldBlock)
+        try ListeningSocket.checkFree(listener.address)
+        let next = try ListeningSocket(tcp: listener.address)
+        #expect(ListeningSocket.accepts(next.address))
+    }
+
+    @Test func `a port that only we listen on is told from one that others share`() throws {
+        let one = try ListeningSocket(tcp: address("127.0.0.1"))
+        #expect(PortOwner.isShared(one.address, only: [one.number]))
+        let other = try ListeningSocket(tcp: one.address)
+        #expect(!PortOwner.isShared(one.address, only: [one.number]))
+        #expect(PortOwner.isShared(one.address, only: [one.number, other.number]))
+        var free = address("127.0.0.1")
+        do { free = try ListeningSocket(tcp: free).address }
+        #expect(!PortOwner.isShared(free, only: [one.number]))
+    }
+
     @Test func `nobody owns a free port`() throws {
         var free = address("127.0.0.1")
         do { free = try ListeningSocket(tcp: address("127.0.0.1")).address }

@@ -1,9 +1,28 @@
 import Board
+import Configuration
 import Testing
 
 @testable import Routing
 
 @Suite struct QueueTests {
+    @Test(arguments: [
+        ("upstreams: ['http://10.0.0.1'], queue: { wait: 9s }, pool: { timeout: 2s }", 2),
+        ("upstreams: ['http://10.0.0.1'], queue: { wait: 1s }, pool: { timeout: 2s }", 1),
+        ("upstreams: ['http://10.0.0.1']", 2),
+        ("demo: true, queue: { wait: 9s }", 9),
+    ])
+    func `a request waits for an upstream no longer than for a connection of its pool`(
+        service: String, seconds: UInt64
+    ) throws {
+        let schema = Schema([FrontOptions.keys, ServiceOptions.keys, RouteOptions.keys])
+        let yaml = "listen: ['http://127.0.0.1:0']\nservices: { web: { \(service) } }"
+        let (configuration, diagnostics) = schema.read(
+            yaml: Array(yaml.utf8), file: "test.yaml", folder: "/tmp", environment: [:])
+        #expect(!diagnostics.hasErrors, "\(diagnostics)")
+        let options = try #require(ServiceOptions.all(configuration.effective).first)
+        #expect(ServicePlan(service: 0, options).wait == seconds * 1_000_000_000)
+    }
+
     @Test func `a freed place goes to the oldest waiter, at whatever edge`() throws {
         var stage = try Stage(edges: 2)
         try stage.add()

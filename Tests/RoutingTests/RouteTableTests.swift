@@ -273,4 +273,18 @@ func match(_ rules: [RouteRule], _ ask: Ask) -> RouteMatch {
             #expect(match(&table, Ask(path: "/p\(number)x")) == .none)
         }
     }
+
+    @Test(arguments: FieldName.allCases.filter { $0 != .other })
+    func `what the check of a name lets through a route can set and remove`(name: FieldName) {
+        let text = "\(name.spelling)"
+        var edits = FieldEdits()
+        let isTaken: Bool
+        do throws(FieldEditError) {
+            try edits.remove(Array(text.utf8).span)
+            isTaken = true
+        } catch {
+            isTaken = false
+        }
+        #expect(isTaken == ((try? FieldRule.checkOwnName(text.uppercased())) != nil))
+    }
 }

@@ -42,7 +42,7 @@ def module_folder():
 
 
 def starter(folder, made):
-    def start(config, ready=True, **options):
+    def start(config=None, ready=True, **options):
         place = folder if not made else folder / f"proxy-{len(made)}"
         place.mkdir(exist_ok=True)
         proxy = Proxy(place, config, **options)

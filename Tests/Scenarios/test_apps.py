@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import textwrap
-import threading
 
 import pytest
 
@@ -431,11 +430,8 @@ def test_a_real_flask_app(app, authority):
         assert (answer.status, answer.get("location")) == (302, "/")
         content = b"x" * 200_000
         body = b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n' + content + b"\r\n--edge--\r\n"
-        sent = threading.Thread(target=client.send, args=(
-            request("/upload", "POST", body=body, content_type="multipart/form-data; boundary=edge"),))
-        sent.start()
-        assert client.response("POST").json == {"bytes": 200_000, "name": "a.bin"}
-        sent.join()
+        answer = client.exchange(request("/upload", "POST", body=body, content_type="multipart/form-data; boundary=edge"))
+        assert answer.json == {"bytes": 200_000, "name": "a.bin"}
         assert client.exchange(request("/boom")).status == 500
         assert client.exchange(request("/nothing")).status == 404
         assert client.exchange(request("/", "HEAD")).get("content-length") == "16"
@@ -529,6 +525,49 @@ def test_a_program_that_speaks_http(start_proxy, folder, where, keep_alive):
     assert sorted(slot for slot, _, _ in seen) == ["1"] * 5 + ["2"] * 5
     assert {forwarded for _, _, forwarded in seen} == {"127.0.0.1"}
     assert {int(pid) for _, pid, _ in seen} == {worker["pid"] for worker in proxy.endpoints("tool")}
+
+
+SERVED = """
+    import os
+    async def asgi(scope, receive, send):
+        if scope["type"] != "http":
+            return
+        body = f"{os.getpid()} {scope['scheme']} {scope['client'][0] if scope['client'] else '-'}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": body})
+    def wsgi(environ, start_response):
+        body = f"{os.getpid()} {environ['wsgi.url_scheme']} {environ['HTTP_X_FORWARDED_FOR']}".encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+"""
+
+
+@pytest.mark.parametrize("words", [
+    "-m uvicorn --uds {socket} --log-level warning served:asgi",
+    "-m uvicorn --host 127.0.0.1 --port {port} --log-level warning served:asgi",
+    "-m gunicorn --bind unix:{socket} --workers 1 --worker-tmp-dir /tmp served:wsgi",
+    "-m gunicorn --bind 127.0.0.1:{port} --workers 1 --worker-tmp-dir /tmp served:wsgi",
+])
+@pytest.mark.parametrize("keep_alive", ["false", "true"])
+def test_a_server_from_elsewhere(start_proxy, folder, words, keep_alive):
+    if keep_alive == "true" and "gunicorn" in words:
+        pytest.skip("gunicorn's sync worker closes each connection")
+    (folder / "served.py").write_text(textwrap.dedent(SERVED))
+    user = "" if os.getuid() or others_can_read(TREE) else "user: root"
+    listed = ", ".join(f'"{word}"' for word in [sys.executable, *words.split()])
+    proxy = start_proxy(f"""
+        {user}
+        services: {{ tool: {{ command: [{listed}], dir: {folder}, workers: 2, concurrency: 4, keep_alive: {keep_alive} }} }}
+    """)
+    until(lambda: all(worker["state"] == "ready" for worker in proxy.endpoints("tool")), "both workers")
+    with proxy.client() as client:
+        seen = [client.exchange(request()).text.split() for _ in range(10)]
+        # One of them is asked through its socket, which tells it no client.
+        assert all(scheme == "http" for _, scheme, _ in seen)
+    assert len({pid for pid, _, _ in seen}) == 2
+    Load(proxy, clients=4, target="/").more(200).end()
+    proxy.reload()
+    assert proxy.get().status == 200
 
 
 def test_a_program_ends_with_all_its_children(start_proxy, folder):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 
 import pytest
 
@@ -33,6 +34,32 @@ def test_all_errors_come_in_one_pass_with_their_places(folder):
     assert "round-robin" in lines[1]
     assert lines[2] == "demo.yaml:7:1: error: timeuot: unknown key; did you mean timeout?"
     assert lines[3:] == ["3 errors"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root starts apps as somebody else")
+def test_an_interpreter_that_the_apps_user_cannot_use_is_named_with_its_cure(folder):
+    closed = folder / "closed"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(closed / "venv")], check=True)
+    (folder / "hello.py").write_text("def app(environ, start_response): pass\n")
+
+    def told(**keys):
+        more = "".join(f", {key}: {value}" for key, value in keys.items())
+        return check(folder, LISTEN + f"services: {{ web: {{ app: 'hello:app', python: closed/venv{more} }} }}\n")
+    assert told().returncode == 0
+    closed.chmod(0o700)
+    done = told()
+    assert done.returncode == 78
+    assert re.match(r"demo\.yaml:2:\d+: error: services\.web\.python: ", done.stderr)
+    assert f"{closed}/venv/bin/python cannot be used by nobody" in done.stderr
+    assert f"{closed} is closed to it (mode 700)" in done.stderr and "set user" in done.stderr
+    assert told(user="root").returncode == 0
+    # What it imports from counts as well.
+    closed.chmod(0o755)
+    packages = next((closed / "venv" / "lib").glob("*/site-packages"))
+    packages.chmod(0o700)
+    done = told()
+    assert done.returncode == 78 and "its packages cannot be read" in done.stderr
+    assert told(user="root").returncode == 0
 
 
 def test_errors_as_json(folder):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import Load, processes, request
+from harness import Load, held, processes, request
 from harness.wire import Closed, until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }"
@@ -210,9 +210,39 @@ def test_a_stopped_edge_is_not_the_others_problem(start_proxy):
         client.close()
 
 
-def test_edges_and_plugins_cannot_be_read_by_others(start_proxy):
-    proxy = start_proxy(DEMO)
-    for edge in proxy.edges():
+def become(user):
+    def change():
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    return change
+
+
+@pytest.mark.parametrize("user", [0, 4321])
+def test_edges_and_plugins_cannot_be_read_by_others(start_proxy, folder, user):
+    preexec = None
+    if os.getuid() == 0 and user:
+        os.chown(folder, user, user)
+        preexec = become(user)
+    proxy = start_proxy(DEMO + "\nplugins: [{ name: tap, command: [sleep, '1000'] }]", preexec=preexec)
+    hosts = [process.pid for process in processes.descendants(proxy.pid) if process.arguments == "proxy --role plugins"]
+    assert len(hosts) == 1
+    for pid in [edge["pid"] for edge in proxy.edges()] + hosts:
         # /proc belongs to root for a process that is not dumpable.
-        assert os.stat(f"/proc/{edge['pid']}/maps").st_uid == 0
-    assert processes.is_alive(proxy.pid)
+        assert os.stat(f"/proc/{pid}/maps").st_uid == 0
+        assert preexec is None or processes.user_of(pid) == user
+
+
+def test_a_draining_edge_that_is_killed_is_said_with_what_it_lost(start_proxy, serve):
+    release = threading.Event()
+    server = serve(held(release))
+    proxy = start_proxy(f"edges: 1\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    old = proxy.edges()[0]["pid"]
+    with proxy.client() as client:
+        client.send(request())
+        until(lambda: server.requests, "a request in flight")
+        proxy.reload()
+        proxy.kill(old)
+        assert client.ended()
+    assert proxy.event("edge_exited", level="error", pid=old)["requests_lost"] == 1
+    release.set()

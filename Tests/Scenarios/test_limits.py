@@ -121,6 +121,29 @@ def test_connections_of_one_address_are_limited(start_proxy, serve):
         client.close()
 
 
+def test_connections_of_one_address_are_limited_over_all_edges(start_proxy, serve):
+    proxy = start(start_proxy, serve().url, "edges: 3\nlimits: { connections_per_address: 5 }")
+    opened, refused = [], 0
+    # The kernel spreads connections over the edges: fifteen would find room if each counted alone.
+    for _ in range(40):
+        client = None
+        try:
+            client = proxy.client()
+            assert client.exchange(request()).text == "ok"
+            opened.append(client)
+        except (Closed, OSError):  # refused: perhaps before the connection was seen to stand
+            refused += 1
+            if client:
+                client.close()
+    assert (len(opened), refused) == (5, 35)
+    # What a killed edge had comes back.
+    victim = next(edge for edge in proxy.edges() if edge["connections"])
+    proxy.kill(victim["pid"])
+    until(lambda: answered(proxy), "room for one more")
+    for client in opened:
+        client.close()
+
+
 def test_connections_in_all_are_limited(start_proxy, serve):
     proxy = start(start_proxy, serve().url, "edges: 1\nlimits: { connections: 3 }")
     clients = [proxy.client() for _ in range(3)]
@@ -190,15 +213,18 @@ def test_a_slow_client_is_not_the_workers_time(start_proxy):
         assert len(client.read(3_000_000)) == 3_000_000
 
 
-def test_the_pool_of_connections_to_an_upstream_is_bounded(start_proxy, serve):
+@pytest.mark.parametrize("queue, pool", [("60s", "300ms"), ("300ms", "60s")])
+def test_the_pool_of_connections_to_an_upstream_is_bounded(start_proxy, serve, queue, pool):
+    # The shorter of the two waits holds; the longer one is beyond any client's patience here.
     release = threading.Event()
     server = serve(held(release))
-    proxy = start(start_proxy, server.url, "edges: 1", ", pool: { size: 2, max_overflow: 2, timeout: 300ms }")
+    proxy = start(start_proxy, server.url, "edges: 1", (
+        f", queue: {{ length: 100, wait: {queue} }}, pool: {{ size: 2, max_overflow: 2, timeout: {pool} }}"))
     clients = [proxy.client() for _ in range(8)]
     for client in clients:
         client.send(request())
     until(lambda: len(server.requests) == 4, "four at the upstream")
-    # The other four wait for a connection, and longer than pool.timeout.
+    # The other four wait for a connection, and in vain.
     refused = clients[4:]
     for client in refused:
         answer = client.response()

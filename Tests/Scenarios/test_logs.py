@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import Load, request, run_proxy
+from harness import Load, processes, request, run_proxy
 from harness.wire import until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }\n"
@@ -113,6 +113,33 @@ def test_a_full_disk_holds_no_request(start_proxy):
     assert [edge["restarts"] for edge in proxy.edges()] == [0, 0]
 
 
+def serves_on(proxy, edges):
+    """Many more answers, by the same edges as before."""
+    load = Load(proxy, clients=2)
+    load.more(300)
+    load.end()
+    assert [edge["pid"] for edge in proxy.edges()] == edges
+
+
+def test_a_limit_on_file_sizes_ends_no_edge(start_proxy):
+    proxy = start_proxy(DEMO)
+    edges = [edge["pid"] for edge in proxy.edges()]
+    for pid in edges:
+        processes.limit(pid, "fsize", 1000)
+    serves_on(proxy, edges)
+    assert (proxy.folder / "access.json").stat().st_size <= 1000
+
+
+def test_a_log_pipe_that_is_closed_ends_no_edge(start_proxy, folder):
+    os.mkfifo(folder / "pipe")
+    os.chmod(folder / "pipe", 0o666)
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    proxy = start_proxy(f"logs: {{ access: {{ path: {folder}/pipe }} }}\n" + DEMO)
+    edges = [edge["pid"] for edge in proxy.edges()]
+    os.close(reader)
+    serves_on(proxy, edges)
+
+
 def test_a_stuck_pipe_holds_no_request(start_proxy, folder):
     os.mkfifo(folder / "pipe")
     os.chmod(folder / "pipe", 0o666)
@@ -142,7 +169,10 @@ def test_an_error_log_nobody_reads_holds_no_request(start_proxy, folder):
     load.end()
     os.close(read)
     # Nor does one that has gone.
-    assert proxy.get("/worker").status == 200
+    edges = [edge["pid"] for edge in proxy.edges()]
+    for _ in range(4):
+        assert proxy.get("/exception").status == 500
+    serves_on(proxy, edges)
     proxy.reload()
     assert proxy.get("/worker").status == 200
 

@@ -112,6 +112,18 @@ def spool_files(proxy):
             if target.startswith(spool + "/")]
 
 
+def spooled(proxy, edge):
+    """Bytes in an edge's spool files."""
+    count = 0
+    for name in os.listdir(f"/proc/{edge}/fd"):
+        try:
+            if os.readlink(f"/proc/{edge}/fd/{name}").startswith(f"{proxy.folder}/spool/"):
+                count += os.stat(f"/proc/{edge}/fd/{name}").st_size
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    return count
+
+
 def test_a_small_request_is_kept_in_memory(start_proxy, serve):
     proxy = start_proxy(f"limits: {{ body_memory: 64KiB }}\nservices: {{ web: {{ upstreams: ['{serve().url}'], buffer: request }} }}")
     with proxy.client() as client:
@@ -222,6 +234,47 @@ def test_no_room_for_an_answer_is_back_pressure(start_proxy, small_spool):
     assert [edge["restarts"] for edge in proxy.edges()] == [0, 0]
 
 
+def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serve):
+    content, end = os.urandom(8_000_000), threading.Event()
+
+    def script(stream, server):
+        while True:
+            if stream.read_request().target == "/other":
+                stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                continue
+            stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(content), content))
+            server.note("all but the last chunk")
+            end.wait(60)
+            stream.send(b"0\r\nX-Trailer: yes\r\n\r\n")
+            server.note("the last chunk")
+    server = serve(script)
+    proxy = start_proxy(f"""
+        edges: 1
+        limits: {{ response_memory: 64KiB }}
+        services: {{ web: {{ upstreams: ["{server.url}"], buffer: request }} }}
+    """)
+    edge = proxy.edges()[0]["pid"]
+
+    def settled(what):
+        """Waits until the edge has taken all that was sent: its file grows no more from one answer to the next."""
+        until(lambda: what in server.requests, what)
+        sizes = [-1]
+        while len(sizes) < 4 or len(set(sizes[-3:])) > 1:
+            assert proxy.get("/other").text == "ok"
+            sizes.append(spooled(proxy, edge))
+        return sizes[-1]
+    with proxy.client(receive_buffer=4096) as slow:
+        slow.send(request())
+        processes.limit(edge, "fsize", settled("all but the last chunk"))
+        end.set()
+        settled("the last chunk")
+        proxy.event("spool_failed")
+        answer = slow.response()
+        assert answer.complete and answer.body == content
+        assert answer.trailers == [("X-Trailer", "yes")]
+        assert slow.exchange(request("/other")).text == "ok"
+
+
 def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
     proxy = start_proxy("edges: 1\nlimits: { body: 1GiB }\nservices: { demo: { demo: true, workers: 1 } }")
     proxy.get("/bytes?size=1000000")
@@ -240,3 +293,18 @@ def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
         sender.join()
         peak = max(peak, edge_memory(proxy) - before)
     assert peak < 16_000_000
+
+
+def test_a_body_in_the_smallest_chunks_is_written_to_its_file_in_large_pieces(start_proxy):
+    def writes(pid):
+        with open(f"/proc/{pid}/io") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("syscw:"))
+    proxy = start_proxy("edges: 1\nlimits: { body_memory: 4KiB }\nservices: { demo: { demo: true, workers: 1, buffer: request } }")
+    edge = proxy.edges()[0]["pid"]
+    before = writes(edge)
+    data = os.urandom(200_000)
+    with proxy.client() as client:
+        client.send(b"POST /upload HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"".join(b"1\r\n%c\r\n" % byte for byte in data) + b"0\r\n\r\n")
+        assert client.response().json == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert writes(edge) - before < 200

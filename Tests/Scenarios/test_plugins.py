@@ -270,3 +270,30 @@ def test_reload_adds_and_takes_away_plugins(start_proxy, folder):
     tap.wait("request_finished")
     proxy.reload(DEMO)
     until(lambda: proxy.status()["plugins"] == [], "its end")
+
+
+def test_why_a_connection_ended_and_what_it_had_received(start_proxy, folder):
+    tap = Tap(folder, events="[connection_closed]")
+    proxy = start_proxy(f"""
+        edges: 1
+        timeout: {{ idle: 200ms, header: 200ms }}
+        limits: {{ body: 1KiB }}
+        services: {{ demo: {{ demo: true, workers: 1 }} }}
+        plugins: [{tap.line}]
+    """)
+
+    def end(data, then=lambda client: client.read_to_end()):
+        before = len(tap.lines("connection_closed"))
+        with proxy.client() as client:
+            client.send(data)
+            then(client)
+        tap.wait("connection_closed", before + 1)
+        return tap.lines("connection_closed")[before]["data"]
+    assert end(request("/worker"), lambda client: client.response())["reason"] == "client"
+    assert end(request("/worker", connection="close"))["reason"] == "finished"
+    assert end(request("/worker"))["reason"] == "idle"
+    assert end(b"GET / HTTP/1.1\r\n")["reason"] == "timeout"
+    assert end(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")["reason"] == "refused"
+    head = request("/echo", "POST", content_length=50_000)
+    refused = end(head + b"x" * 50_000)
+    assert (refused["reason"], refused["received_bytes"]) == ("refused", len(head) + 50_000)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import Client, processes, request, run_proxy
+from harness import Client, leaks, processes, request, run_proxy
 from harness.wire import until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }"
@@ -119,6 +119,32 @@ def test_a_second_signal_stops_at_once(start_proxy, serve):
         busy.read_to_end()
 
 
+def test_new_clients_are_refused_while_a_stop_drains(start_proxy, serve):
+    release = threading.Event()
+
+    def script(stream, server):
+        server.note(stream.read_request())
+        release.wait(60)
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    server = serve(script)
+    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    with proxy.client() as busy:
+        busy.send(request("/held"))
+        until(lambda: server.requests, "the request")
+        proxy.signal(signal.SIGTERM)
+
+        def is_refused():
+            try:
+                proxy.client().close()
+            except ConnectionRefusedError:
+                return True
+            return False
+        until(is_refused, "the end of listening")
+        release.set()
+        assert busy.response().text == "ok"
+    assert proxy.finished() == 0
+
+
 def test_drain_ends_what_takes_longer(start_proxy, serve):
     server = serve(lambda stream, server: (server.note(stream.read_request()), server.stopping.wait(60)))
     proxy = start_proxy(f"timeout: {{ drain: 200ms }}\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
@@ -178,6 +204,32 @@ def test_root_gives_its_children_to_nobody_and_others_keep_themselves(start_prox
     assert {processes.user_of(worker["pid"]) for worker in proxy.endpoints("demo")} == {nobody}
 
 
+def test_a_start_that_fails_leaves_nobody_behind(start_proxy, folder):
+    (folder / "slow.py").write_text(f"open('{folder}/importing', 'w').close()\nimport time\ntime.sleep(1000)\n")
+    (folder / "broken.py").write_text(
+        f"import os, time\nwhile not os.path.exists('{folder}/go'):\n    time.sleep(0.01)\nraise RuntimeError('broken')\n")
+    folder.chmod(0o777)
+    proxy = start_proxy(f"""
+        logs: {{ error: {{ level: debug }} }}
+        services:
+          demo: {{ demo: true, workers: 2 }}
+          tool: {{ command: [sh, -c, "sleep 1000 & sleep 1000; exit"], workers: 1 }}
+          slow: {{ app: "slow:app", dir: {folder}, python: /usr/bin/python3 }}
+          broken: {{ app: "broken:app", dir: {folder}, python: /usr/bin/python3 }}
+        routes: [{{ to: demo }}]
+        plugins: [{{ name: tap, command: [sleep, "1000"] }}]
+    """, ready=False)
+    until(lambda: (folder / "importing").exists(), "the other app's import")
+    until(lambda: len([each for each in processes.descendants(proxy.pid) if each.arguments == "sleep 1000"]) == 3, "all of them")
+    (folder / "go").touch()
+    assert proxy.wait() == 1
+    assert leaks.left_behind() == []
+    proxy.finished()
+    assert "RuntimeError: broken" in proxy.errors
+    # It saw them end, and does not call that an error.
+    assert [event["level"] for event in proxy.events("edge_exited")] == ["debug"] * 2
+
+
 @pytest.mark.parametrize("arguments, code", [
     (["--frobnicate"], 2),
     (["frobnicate"], 2),
@@ -234,7 +286,8 @@ def test_stop_by_the_control_socket_answers_when_drained(start_proxy):
 def test_without_a_file_an_app_is_served(start_proxy, folder):
     (folder / "hello.py").write_text(
         "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n")
-    done = run_proxy("--app", "hello:app", "--print-config", folder=folder, environment={"XDG_DATA_HOME": str(folder)})
+    done = run_proxy("--app", "hello:app", "--print-config", folder=folder, environment={
+        "XDG_DATA_HOME": str(folder), "PATH": "/usr/local/bin:/usr/bin:/bin", "VIRTUAL_ENV": ""})
     assert done.returncode == 0, done.stderr
     assert "hello:app" in done.stdout
 

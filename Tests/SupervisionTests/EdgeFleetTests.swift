@@ -10,10 +10,12 @@ private let second: UInt64 = 1_000_000_000
         var fleet = EdgeFleet(slots: slots)
         _ = fleet.begin(generation: 1, count: edges, now: 0)
         for slot in 0..<edges { _ = fleet.ready(slot: slot, now: 1) }
+        _ = fleet.takeOver(by: 1, now: 1, deadline: 1)
+        for slot in 0..<edges { _ = fleet.accepting(slot: slot) }
         return fleet
     }
 
-    @Test func `a generation accepts when its last edge does`() {
+    @Test func `a generation is prepared with its last edge and accepts when it takes over`() {
         var fleet = EdgeFleet(slots: 8)
         #expect(
             fleet.begin(generation: 1, count: 2, now: 0) == [
@@ -21,8 +23,45 @@ private let second: UInt64 = 1_000_000_000
                 .launch(generation: 1, index: 1, slot: 1),
             ])
         #expect(fleet.ready(slot: 1, now: 1) == [])
-        #expect(fleet.ready(slot: 0, now: 1) == [.accepting(generation: 1)])
+        #expect(fleet.ready(slot: 0, now: 1) == [.prepared(generation: 1)])
         #expect(fleet.deadline == nil)
+        #expect(
+            fleet.takeOver(by: 1, now: 1, deadline: 1) == [.accept(slot: 0), .accept(slot: 1)])
+        #expect(fleet.accepting(slot: 1) == [])
+        #expect(fleet.accepting(slot: 0) == [.settled])
+        #expect(fleet.deadline == nil)
+    }
+
+    @Test func `a take-over is settled when old edges have said that they accept no more`() {
+        var fleet = serving()
+        _ = fleet.begin(generation: 2, count: 1, now: 2)
+        _ = fleet.ready(slot: 2, now: 2)
+        _ = fleet.takeOver(by: 2, now: 3, deadline: 100 * second)
+        #expect(fleet.accepting(slot: 2) == [])
+        #expect(fleet.stopped(slot: 0) == [])
+        #expect(fleet.exited(slot: 1, now: 4) == [.recover(slot: 1), .settled])
+    }
+
+    @Test func `an edge that dies before it accepts is told again and waited for`() {
+        var fleet = EdgeFleet(slots: 8)
+        _ = fleet.begin(generation: 1, count: 1, now: 0)
+        _ = fleet.ready(slot: 0, now: 1)
+        _ = fleet.takeOver(by: 1, now: 1, deadline: 1)
+        #expect(
+            fleet.exited(slot: 0, now: 2) == [
+                .recover(slot: 0), .launch(generation: 1, index: 0, slot: 0),
+            ])
+        #expect(fleet.ready(slot: 0, now: 3) == [.accept(slot: 0)])
+        #expect(fleet.accepting(slot: 0) == [.settled])
+    }
+
+    @Test func `an edge that hangs does not hold a take-over up for ever`() {
+        var fleet = serving()
+        #expect(fleet.stop(now: 0, deadline: 100 * second) == [.stop(slot: 0), .stop(slot: 1)])
+        #expect(fleet.stopped(slot: 0) == [])
+        #expect(fleet.deadline == EdgeFleet.wordLimit)
+        #expect(fleet.tick(now: EdgeFleet.wordLimit) == [.settled])
+        #expect(fleet.stopped(slot: 1) == [])
     }
 
     @Test func `a killed edge is recovered and back at once in its slot`() {
@@ -31,7 +70,7 @@ private let second: UInt64 = 1_000_000_000
             fleet.exited(slot: 1, now: 10 * second) == [
                 .recover(slot: 1), .launch(generation: 1, index: 1, slot: 1),
             ])
-        #expect(fleet.ready(slot: 1, now: 11 * second) == [])
+        #expect(fleet.ready(slot: 1, now: 11 * second) == [.accept(slot: 1)])
         #expect(fleet.restarts(generation: 1, index: 1) == 1)
     }
 
@@ -50,10 +89,13 @@ private let second: UInt64 = 1_000_000_000
             fleet.begin(generation: 2, count: 1, now: 2) == [
                 .launch(generation: 2, index: 0, slot: 2)
             ])
-        #expect(fleet.ready(slot: 2, now: 3) == [.accepting(generation: 2)])
-        #expect(fleet.takeOver(by: 2, deadline: 100) == [.drain(slot: 0), .drain(slot: 1)])
+        #expect(fleet.ready(slot: 2, now: 3) == [.prepared(generation: 2)])
+        #expect(
+            fleet.takeOver(by: 2, now: 3, deadline: 100) == [
+                .accept(slot: 2), .drain(slot: 0), .drain(slot: 1),
+            ])
         #expect(fleet.exited(slot: 0, now: 4) == [.recover(slot: 0)])
-        #expect(fleet.tick(now: 100) == [.kill(slot: 1)])
+        #expect(fleet.tick(now: 100) == [.stopNow(slot: 1)])
         #expect(fleet.tick(now: 101) == [])
         #expect(fleet.exited(slot: 1, now: 101) == [.recover(slot: 1), .ended(generation: 1)])
         #expect(fleet.livingGenerations == [2])
@@ -84,12 +126,14 @@ private let second: UInt64 = 1_000_000_000
         for generation in 1...4 {
             _ = fleet.begin(generation: generation, count: 1, now: 0)
             _ = fleet.ready(slot: generation - 1, now: 0)
-            _ = fleet.takeOver(by: generation, deadline: 1000)
+            _ = fleet.takeOver(by: generation, now: 0, deadline: 1000)
+            _ = fleet.accepting(slot: generation - 1)
         }
         #expect(fleet.livingGenerations == [1, 2, 3, 4])
         #expect(
             fleet.begin(generation: 5, count: 1, now: 1) == [
-                .tooMany(generation: 1), .kill(slot: 0), .launch(generation: 5, index: 0, slot: 4),
+                .tooMany(generation: 1), .stopNow(slot: 0),
+                .launch(generation: 5, index: 0, slot: 4),
             ])
         #expect(fleet.exited(slot: 0, now: 2) == [.recover(slot: 0), .ended(generation: 1)])
     }
@@ -100,18 +144,42 @@ private let second: UInt64 = 1_000_000_000
         for slot in 0...1 { _ = fleet.ready(slot: slot, now: 0) }
         #expect(fleet.begin(generation: 2, count: 1, now: 1) == [])
         #expect(fleet.deadline == nil)
-        _ = fleet.withdraw(generation: 1)
+        _ = fleet.withdraw(generation: 1, now: 1)
         let actions = fleet.exited(slot: 1, now: 2)
         #expect(actions == [.recover(slot: 1), .launch(generation: 2, index: 0, slot: 1)])
     }
 
     @Test func `a stop lets every edge finish and starts none again`() {
         var fleet = serving()
-        #expect(fleet.stop(deadline: 50) == [.stop(slot: 0), .stop(slot: 1)])
+        #expect(fleet.stop(now: 2, deadline: 50) == [.stop(slot: 0), .stop(slot: 1)])
         #expect(fleet.exited(slot: 0, now: 10) == [.recover(slot: 0)])
-        #expect(fleet.tick(now: 50) == [.kill(slot: 1)])
-        #expect(fleet.exited(slot: 1, now: 51) == [.recover(slot: 1), .ended(generation: 1)])
+        #expect(fleet.tick(now: 50) == [.stopNow(slot: 1)])
+        #expect(
+            fleet.exited(slot: 1, now: 51) == [
+                .recover(slot: 1), .ended(generation: 1), .settled,
+            ])
         #expect(fleet.isEmpty)
+    }
+
+    @Test func `an edge is told to end before it is killed, and has time for its log`() {
+        var fleet = serving()
+        _ = fleet.stop(now: 0, deadline: 50)
+        #expect(fleet.stopped(slot: 0) == [])
+        #expect(fleet.stopped(slot: 1) == [.settled])
+        #expect(fleet.tick(now: 50) == [.stopNow(slot: 0), .stopNow(slot: 1)])
+        #expect(fleet.deadline == 50 + EdgeFleet.endLimit)
+        #expect(fleet.tick(now: 49 + EdgeFleet.endLimit) == [])
+        #expect(
+            fleet.tick(now: 50 + EdgeFleet.endLimit) == [.kill(slot: 0), .kill(slot: 1)])
+        #expect(fleet.deadline == nil)
+    }
+
+    @Test func `a second stop tells edges to end, and kills those that do not`() {
+        var fleet = serving()
+        _ = fleet.exited(slot: 1, now: 10 * second)
+        _ = fleet.stop(now: 10 * second, deadline: 60 * second)
+        #expect(fleet.stopNow(now: 11 * second) == [.stopNow(slot: 0), .stopNow(slot: 1)])
+        #expect(fleet.tick(now: 12 * second) == [.kill(slot: 0), .kill(slot: 1)])
     }
 
     @Test(arguments: 1...60)
@@ -123,6 +191,8 @@ private let second: UInt64 = 1_000_000_000
         var alive: [Int: Int] = [:]
         var doomed: Set<Int> = []
         var dirty: Set<Int> = []
+        var told: Set<Int> = []
+        var (takenOver, settled) = (0, 0)
         var serving = 0
         var newest = 1
         var now: UInt64 = 0
@@ -134,13 +204,16 @@ private let second: UInt64 = 1_000_000_000
                     #expect(!dirty.contains(slot), "slot \(slot) was not recovered")
                     alive[slot] = generation
                 case .recover(let slot): dirty.remove(slot)
-                case .kill(let slot), .drain(let slot), .stop(let slot):
+                case .kill(let slot), .drain(let slot), .stop(let slot), .stopNow(let slot):
                     #expect(alive[slot] != nil)
                     doomed.insert(slot)
-                case .accepting(let generation):
+                case .accept(let slot): told.insert(slot)
+                case .settled: settled += 1
+                case .prepared(let generation):
                     #expect(generation > serving)
                     serving = generation
-                    perform(fleet.takeOver(by: generation, deadline: now + 5 * second))
+                    takenOver += 1
+                    perform(fleet.takeOver(by: generation, now: now, deadline: now + 5 * second))
                 case .failed(let generation): #expect(generation != serving)
                 case .ended(let generation): #expect(!alive.values.contains(generation))
                 case .tooMany: break
@@ -149,6 +222,7 @@ private let second: UInt64 = 1_000_000_000
         }
         func exit(_ slot: Int) {
             alive[slot] = nil
+            told.remove(slot)
             doomed.remove(slot)
             dirty.insert(slot)
             perform(fleet.exited(slot: slot, now: now))
@@ -162,6 +236,8 @@ private let second: UInt64 = 1_000_000_000
             case 0..<8:
                 if let slot = slots.randomElement(using: &random) {
                     perform(fleet.ready(slot: slot, now: now))
+                    if told.contains(slot) { perform(fleet.accepting(slot: slot)) }
+                    if doomed.contains(slot) { perform(fleet.stopped(slot: slot)) }
                 }
             case 8..<10: if let slot = slots.randomElement(using: &random) { exit(slot) }
             case 10:
@@ -178,11 +254,15 @@ private let second: UInt64 = 1_000_000_000
             now += 40 * second
             for slot in doomed.sorted() { exit(slot) }
             perform(fleet.tick(now: now))
-            for slot in alive.keys.sorted() { perform(fleet.ready(slot: slot, now: now)) }
+            for slot in alive.keys.sorted() {
+                perform(fleet.ready(slot: slot, now: now))
+                perform(fleet.accepting(slot: slot))
+            }
         }
+        #expect(settled <= takenOver && settled > 0)
         #expect(fleet.livingGenerations.count == 1)
         #expect(fleet.edges.values.allSatisfy { $0.phase == .accepting })
-        perform(fleet.stop(deadline: now))
+        perform(fleet.stop(now: now, deadline: now))
         perform(fleet.tick(now: now))
         for slot in alive.keys.sorted() { exit(slot) }
         #expect(fleet.isEmpty && alive.isEmpty)

@@ -28,7 +28,7 @@ private let inheriting = """
         #expect(try proxy.get(url).contains("\"service\":\"demo\""))
         let below = ProcessTable.descendants(of: proxy.pid)
         #expect(below.count == 4)
-        #expect(try FileSystem.names(in: "\(proxy.folder)/run/workers").count == 2)
+        #expect(try proxy.workerSockets().count == 2)
         #expect(try FileSystem.status(of: proxy.socket).mode == 0o600)
         proxy.send(SIGTERM)
         #expect(try proxy.exit() == .exited(code: 0))
@@ -58,7 +58,7 @@ private let inheriting = """
             #expect(user == "65534")
         }
         #expect(try ProcessTable.user(of: proxy.pid) == "0")
-        for name in try FileSystem.names(in: "\(proxy.folder)/run/workers") {
+        for name in try proxy.workerSockets() {
             let status = try FileSystem.status(of: "\(proxy.folder)/run/workers/\(name)")
             #expect(status.mode == 0o600 && status.user == 65534)
         }
@@ -131,7 +131,7 @@ private let inheriting = """
         }
         #expect(try proxy.event("worker_exited")["reason"]?.text == "signal")
         #expect(try proxy.get(url).contains("200 OK"))
-        #expect(try FileSystem.names(in: "\(proxy.folder)/run/workers").count == 2)
+        #expect(try proxy.workerSockets().count == 2)
     }
 
     @Test func `when the master is killed everything else ends`() throws {

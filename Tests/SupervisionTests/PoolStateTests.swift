@@ -44,8 +44,8 @@ private func key(_ slot: Int, _ incarnation: Int) -> WorkerKey {
         _ = pool.ready(key(1, 1), now: 1)
         #expect(
             pool.exited(key(1, 1), now: 2) == [
-                .publish(key(1, 1), .down), .publish(key(1, 1), .gone),
-                .publish(key(1, 2), .starting), .launch(key(1, 2)),
+                .publish(key(1, 1), .down), .publish(key(1, 2), .starting),
+                .publish(key(1, 1), .gone), .launch(key(1, 2)),
             ])
         _ = pool.ready(key(1, 2), now: 3)
         #expect(pool.exited(key(1, 2), now: 4) == [.publish(key(1, 2), .down)])
@@ -54,7 +54,7 @@ private func key(_ slot: Int, _ incarnation: Int) -> WorkerKey {
         let later = 4 + second / 10
         #expect(
             pool.tick(now: later) == [
-                .publish(key(1, 2), .gone), .publish(key(1, 3), .starting), .launch(key(1, 3)),
+                .publish(key(1, 3), .starting), .publish(key(1, 2), .gone), .launch(key(1, 3)),
             ])
         #expect(pool.restarts(slot: 1) == 2)
     }
@@ -67,11 +67,72 @@ private func key(_ slot: Int, _ incarnation: Int) -> WorkerKey {
         _ = pool.tick(now: second)
         #expect(
             pool.exited(key(1, 3), now: second) == [
-                .publish(key(1, 3), .failed), .settled(isReady: false),
+                .publish(key(1, 3), .failed),
+                .crashLoop(key(1, 3), lives: 3, lasting: second, wait: second / 5),
+                .settled(isReady: false),
             ])
         #expect(pool.deadline == second + second / 5)
         #expect(pool.tick(now: 2 * second).contains(.launch(key(1, 4))))
         #expect(pool.ready(key(1, 4), now: 3 * second) == [.publish(key(1, 4), .ready)])
+    }
+
+    @Test func `workers that requests end are back at once and waited for`() {
+        var pool = pool(1)
+        _ = pool.begin(now: 0)
+        for life in 1...20 {
+            let start = UInt64(life) * second
+            _ = pool.ready(key(1, life), now: start)
+            let isOurs = life.isMultiple(of: 2)
+            if isOurs { _ = pool.killed(key(1, life), cause: .timeout) }
+            let actions = pool.exited(key(1, life), hasServed: true, now: start + second)
+            #expect(actions.first == .publish(key(1, life), .down))
+            #expect(actions.contains(.launch(key(1, life + 1))), "life \(life) cost a wait")
+        }
+    }
+
+    @Test func `a worker that each request ends is started ten times a second at most`() {
+        var pool = pool(1)
+        _ = pool.begin(now: 0)
+        _ = pool.ready(key(1, 1), now: 1)
+        let end = second / 50
+        #expect(
+            pool.exited(key(1, 1), hasServed: true, now: end) == [.publish(key(1, 1), .down)])
+        #expect(pool.deadline == second / 10)
+    }
+
+    @Test func `a crash loop is said at the third end and then each time at twice as many`() {
+        var pool = pool(1)
+        _ = pool.begin(now: 0)
+        var said: [Int] = []
+        for life in 1...30 {
+            let start = UInt64(life) * second
+            _ = pool.ready(key(1, life), now: start)
+            let actions = pool.exited(key(1, life), hasServed: true, now: start + second)
+            for case .crashLoop(_, let lives, let lasting, let wait) in actions {
+                #expect(lasting == start + second && wait == 0)
+                said.append(lives)
+            }
+        }
+        #expect(said == [3, 6, 12, 24])
+        _ = pool.ready(key(1, 31), now: 32 * second)
+        let later = 90 * second
+        let stable = pool.exited(key(1, 31), hasServed: true, now: later)
+        #expect(!stable.contains { if case .crashLoop = $0 { true } else { false } })
+    }
+
+    @Test func `a slot that was ready is waited for however often it died idle`() {
+        var pool = pool(1)
+        _ = pool.begin(now: 0)
+        var now: UInt64 = 0
+        for life in 1...8 {
+            _ = pool.ready(key(1, life), now: now)
+            #expect(pool.exited(key(1, life), now: now).first == .publish(key(1, life), .down))
+            guard life > 1 else { continue }
+            now = pool.deadline ?? now
+            _ = pool.tick(now: now)
+        }
+        // 0, 0.1, 0.2, 0.4 … seconds: it died by itself, and costs no core.
+        #expect(now == second / 10 * 127)
     }
 
     @Test func `a worker that takes too long to start is killed`() {
@@ -177,7 +238,8 @@ private func key(_ slot: Int, _ incarnation: Int) -> WorkerKey {
             case 4..<6:
                 if let key = world.alive.sorted(by: order).randomElement(using: &random) {
                     world.exit(key)
-                    world.perform(pool.exited(key, now: now))
+                    let hasServed = Bool.random(using: &random)
+                    world.perform(pool.exited(key, hasServed: hasServed, now: now))
                 }
             case 6: world.perform(pool.roll(now: now))
             case 7:
@@ -247,7 +309,11 @@ private struct PoolWorld {
                     $0.slot == key.slot && !doomed.contains($0) && !drained.contains($0)
                 }
                 #expect(inSlot.count <= 2, "more than a worker and its successor")
-            case .publish(let key, .gone): visible[key] = nil
+            case .publish(let key, .gone):
+                visible[key] = nil
+                #expect(
+                    isEnding || visible.contains { $0.key.slot == key.slot },
+                    "an edge sees nobody to wait for")
             case .publish(let key, let visibility): visible[key] = visibility
             case .drain(let key):
                 #expect(drained.insert(key).inserted)
@@ -259,7 +325,7 @@ private struct PoolWorld {
                 #expect(alive.contains(key))
                 doomed.insert(key)
             case .ended: ended += 1
-            case .settled, .rolled, .rollFailed: break
+            case .settled, .rolled, .rollFailed, .crashLoop: break
             }
         }
         for slot in 1...workers {

@@ -153,6 +153,11 @@ final class RunningProxy {
             .filter { $0["state"]?.text == "ready" }.compactMap { $0["pid"]?.whole } ?? []
     }
 
+    /// The names of the sockets that workers have.
+    func workerSockets() throws -> [String] {
+        try FileSystem.names(in: "\(folder)/run/workers").filter { $0.hasSuffix(".sock") }
+    }
+
     /// The body of an answer, over a connection of its own.
     func get(_ url: String, _ target: String = "/worker") throws -> String {
         let port = url.split(separator: ":").last.flatMap { UInt16($0) } ?? 0

@@ -14,7 +14,7 @@ HOT = [
     r"pumpRequest|flushUpstream|requestSent|upstreamReady|continueUpstream|readUpstream|receiveAnswer|readAnswer|"
     r"readAnswerHead|passAnswerHead|writeAnswerHead|readAnswerBody|passAnswerData|answerEnded|releaseUpstream|flushClient|"
     r"clientDrained|finish|record|discard|arm|fireTimers|serveQueue)\(",
-    r"^(RequestHeadParser|ResponseHeadParser)\.parse\(", r"^FieldSection\.next\(", r"^FieldTable\.",
+    r"^(RequestHeadParser|ResponseHeadParser)\.parse\(", r"^FieldSection\.readByPhase\(", r"^FieldTable\.",
     r"^ByteWriter\.write(JSON)?\((_|decimal:digits|fields|response|requestFields|requestLine|requestEnd|field):", r"^RequestLine\.writeJSON\(", r"^RequestID\.write\(", r"^PeerAddress\.write\(",
     r"^BlockPool\.(?!init)", r"^BlockChain\.(append|consume)\(", r"^TimerWheel\.", r"^RequestLedger\.", r"^RouteTable\.match\(",
     r"^EndpointPool\.choose\(", r"^SignalWriter\.(start|finish)\(", r"^static StreamSocket\.(send|receive)\(",

@@ -179,6 +179,13 @@ let serviceAndListenerCases = #"""
     services: { web: { demo: true } }
     => f:3:5: error: listen.1.url: http://127.0.0.1:80 is taken by http://*:80 in line 2
     ~~~
+    listen:
+      - http://0.0.0.0:80
+      - http://[::]:80
+      - http://localhost:80
+    services: { web: { demo: true } }
+    => f:4:5: error: listen.2.url: http://localhost:80 is taken by http://0.0.0.0:80 in line 2
+    ~~~
     listen: [{ url: "http://*:80", redirect: https }]
     services: { web: { demo: true } }
     => f:1:32: error: listen.0.redirect: there is no https listener to redirect to; add \#
@@ -279,20 +286,24 @@ let routeCases = #"""
     => f:3:47: error: routes.0.set_headers.request.a\sb: "a b" is no header name
     ~~~
     [{ to: web, set_headers: { request: { Content-Length: 1 } } }]
-    => f:3:47: error: routes.0.set_headers.request.Content-Length: Content-Length is \#
-    the proxy's own; it decides about it itself
-    ~~~
-    [{ to: web, set_headers: { response: { X-Request-Id: a } } }]
-    => f:3:48: error: routes.0.set_headers.response.X-Request-Id: X-Request-Id is \#
-    the proxy's own; it decides about it itself
+    => f:3:47: error: routes.0.set_headers.request.Content-Length: Content-Length is the \#
+    proxy's own; no route sets or removes it
     ~~~
     [{ to: web, set_headers: { response: { X: "a\nb" } } }]
     => f:3:51: error: routes.0.set_headers.response.X: "a\nb": a header value has no line \#
     breaks or controls
     ~~~
+    [{ to: web, remove_headers: { request: [Expect] } }]
+    => f:3:49: error: routes.0.remove_headers.request.0: Expect is the proxy's own; no route \#
+    sets or removes it
+    ~~~
+    [{ to: web, set_headers: { response: { X-Request-Id: x } } }]
+    => f:3:48: error: routes.0.set_headers.response.X-Request-Id: X-Request-Id is the \#
+    proxy's own; no route sets or removes it
+    ~~~
     [{ to: web, remove_headers: { response: [Transfer-Encoding] } }]
-    => f:3:50: error: routes.0.remove_headers.response.0: Transfer-Encoding is \#
-    the proxy's own; it decides about it itself
+    => f:3:50: error: routes.0.remove_headers.response.0: Transfer-Encoding is the \#
+    proxy's own; no route sets or removes it
     ~~~
     [{ path: /a/, strip: /b, to: web }]
     => f:3:30: error: routes.0.strip: /b is not the beginning of path /a/

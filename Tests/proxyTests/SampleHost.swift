@@ -12,6 +12,7 @@ func sampleHost(
         cores: cores, isRoot: isRoot, userName: "me",
         environment: variables.merging(environment) { $1 }, workingFolder: folder,
         mayListen: { _, port in mayBindLow || port >= 1024 },
+        interpreterFault: { program, _ in Interpreter.fault(of: program, as: nil) },
         openFiles: { min($0, openFiles) })
 }
 

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <grp.h>
 #include <dirent.h>
 #include <net/if.h>
@@ -87,7 +88,15 @@ static inline int clinux_setresgid(gid_t id) { return setresgid(id, id, id); }
 static inline int clinux_set_option(int fd, int level, int name, int value) {
     return setsockopt(fd, level, name, &value, sizeof value);
 }
+/* Drops every packet that comes to a listening socket: nobody can connect any more. */
+static inline int clinux_drop_packets(int fd) {
+    struct sock_filter none = { .code = BPF_RET | BPF_K, .k = 0 };
+    struct sock_fprog program = { .len = 1, .filter = &none };
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
 static inline int clinux_is_directory(mode_t mode) { return S_ISDIR(mode); }
+static inline int clinux_is_pipe(mode_t mode) { return S_ISFIFO(mode); }
+static inline int clinux_is_regular(mode_t mode) { return S_ISREG(mode); }
 static inline int clinux_is_socket(mode_t mode) { return S_ISSOCK(mode); }
 static inline int clinux_flock_try(int fd) {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

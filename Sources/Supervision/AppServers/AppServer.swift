@@ -52,6 +52,8 @@ final class Worker {
     let address: WorkerAddress
     /// Its part of the busy bytes.
     let room: Int
+    /// Requests that the lives before it in its slot were given.
+    let requestsBefore: UInt64
     /// When it was launched, monotonic nanoseconds.
     let startedAt: UInt64
     /// 0 until its process is known.
@@ -62,13 +64,17 @@ final class Worker {
     /// The socket, until the process that listens on it has its own copy.
     var listener: OpenFile?
 
-    init(key: WorkerKey, address: WorkerAddress, room: Int, startedAt: UInt64) {
+    init(
+        key: WorkerKey, address: WorkerAddress, room: Int, requestsBefore: UInt64,
+        startedAt: UInt64
+    ) {
         self.key = key
         // Not one copy more than `listener`, which is let go: a dead worker's socket has to refuse.
         var place = address
         place.listener = nil
         self.address = place
         self.room = room
+        self.requestsBefore = requestsBefore
         self.startedAt = startedAt
         listener = address.listener
     }
@@ -98,4 +104,5 @@ enum SignalNumber {
     static let pipe: Int32 = 13
     static let term: Int32 = 15
     static let child: Int32 = 17
+    static let fileSize: Int32 = 25
 }

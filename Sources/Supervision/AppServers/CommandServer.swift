@@ -12,8 +12,14 @@ final class CommandServer: AppServer {
     private let words: [String]
     private enum Way { case socket, port, inherited }
     private let way: Way
+    /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
+    private let folder: String
     private var probes: [WorkerKey: Probe] = [:]
+    /// When guards are killed that have not ended their programs until then.
+    private var guardEnds: [WorkerKey: UInt64] = [:]
 
+    /// How long a guard has to end its program and itself, in nanoseconds. It needs a turn.
+    private static let guardLimit: UInt64 = 1_000_000_000
     /// Between two looks at a program that is starting, in nanoseconds.
     private static let probeInterval: UInt64 = 50_000_000
 
@@ -26,21 +32,19 @@ final class CommandServer: AppServer {
     init(_ pool: Pool, words: [String]) {
         self.pool = pool
         self.words = words
+        folder = "\(pool.site.socketFolder)/\(pool.site.takeLife())"
         way =
             words.contains { $0.contains("{socket}") }
             ? .socket : words.contains { $0.contains("{port}") } ? .port : .inherited
     }
 
-    var deadline: UInt64? { probes.values.map(\.dueAt).min() }
+    var deadline: UInt64? { (probes.values.map(\.dueAt) + guardEnds.values).min() }
 
     func prepare() { pool.prepared(nil) }
     func renew() { pool.prepared(nil) }
     func close() { if way == .socket { try? FileSystem.removeFolder(folder) } }
 
     // MARK: where it listens
-
-    /// The folder that programs make their sockets in: theirs, and open to the edges' group alone.
-    private var folder: String { "\(pool.site.socketFolder)/service-\(pool.service)" }
 
     func makeAddress(_ key: WorkerKey) throws(SystemError) -> WorkerAddress {
         switch way {
@@ -59,7 +63,6 @@ final class CommandServer: AppServer {
                 try FileSystem.changeMode(folder, 0o2710)
             }
             let path = "\(folder)/\(key.slot).\(key.incarnation).sock"
-            try FileSystem.remove(path)
             guard path.utf8.count <= SocketAddress.unixPathBytesMax else {
                 throw SystemError("bind", number: 36)
             }
@@ -82,23 +85,23 @@ final class CommandServer: AppServer {
     func launch(_ worker: Worker) throws(SystemError) {
         let control = try ChannelEnds()
         let output = try OutputEnds()
-        var role = RoleLaunch(role: "guard", environment: environment(of: worker))
+        var role = RoleLaunch(role: "guard", environment: MasterSite.environment)
         role.run(as: pool.plan.account)
         role.set("service", pool.name)
         role.set("worker", worker.key.slot)
         role.set("folder", pool.plan.folder)
         // Its socket is for it and the edges' group, which the folder hands on.
         if way == .socket, pool.plan.account != pool.site.edgeAccount { role.set("umask", "007") }
-        let arguments = words.map { JSONValue.string(filled($0, for: worker)) }
-        role.set("arguments", String(decoding: JSONValue.array(arguments).bytes, as: UTF8.self))
+        role.run(words.map { filled($0, for: worker) }, environment: environment(of: worker))
         role.give(control.theirs.number, as: "control")
         if let listener = worker.listener { role.give(listener.number, as: "listener") }
         role.output = output.theirs.number
         let process = ProcessHold(try role.start())
         worker.process = process
         let pool = pool
+        let source = "\(pool.name)/\(worker.key.slot)"
         worker.output = try OutputReader(output.ours, on: pool.site.loop) { [unowned pool] text in
-            pool.site.log.output(of: "\(pool.name)/\(worker.key.slot)", text)
+            pool.site.log.output(of: source, text)
         }
         var program: ProcessHold?
         var programEnd: ProcessEnd?
@@ -107,13 +110,17 @@ final class CommandServer: AppServer {
             received: { [unowned pool, unowned worker] message in
                 switch message["event"]?.text {
                 case "started":
+                    // Our child once its guard has ended.
+                    let parents = [process.pid, ProcessTraits.pid]
                     guard let pid = message["pid"]?.whole.flatMap({ Int32(exactly: $0) }),
-                        let held = try? ChildProcess(pid: pid)
+                        let held = try? ChildProcess(
+                            pid: pid, childOf: parents, user: pool.plan.account?.user)
                     else { return }
                     program = ProcessHold(held)
                     pool.started(worker, pid: pid)
                 case "exited":
-                    programEnd = message["status"]?.whole.map { ProcessEnd(raw: Int32($0)) }
+                    programEnd = message["status"]?.whole.flatMap { Int32(exactly: $0) }
+                        .map { ProcessEnd(raw: $0) }
                 case "failed":
                     pool.site.log.error("worker_failed") { line in
                         line.add("service", text: pool.name)
@@ -127,8 +134,9 @@ final class CommandServer: AppServer {
         pool.site.children.register(process.pid) { [unowned pool, weak self] end in
             worker.channel?.drainPackets()
             // A guard that was killed could not end its program.
-            program?.sendToGroup(SignalNumber.kill)
+            if programEnd == nil { program?.sendToGroup(SignalNumber.kill) }
             self?.probes[worker.key] = nil
+            self?.guardEnds[worker.key] = nil
             pool.exited(worker, programEnd ?? end)
         }
         probes[worker.key] = Probe(dueAt: Clock.monotonic + Self.probeInterval)
@@ -139,16 +147,22 @@ final class CommandServer: AppServer {
     }
 
     func kill(_ worker: Worker) {
-        // The guard ends the whole group, then itself; one that does not hear is ended with its
-        // program.
-        if worker.channel?.send(["command": "kill"]) != true {
+        // The guard ends the whole group, then itself; one that does not hear, or hears and does
+        // nothing, is ended with its program.
+        guard worker.channel?.send(["command": "kill"]) == true else {
             worker.process?.send(SignalNumber.kill)
+            return
         }
+        guardEnds[worker.key] = Clock.monotonic + Self.guardLimit
     }
 
     // MARK: readiness
 
     func tick(now: UInt64) {
+        for (key, due) in guardEnds where due <= now {
+            guardEnds[key] = nil
+            pool.workers[key]?.process?.send(SignalNumber.kill)
+        }
         for (key, probe) in probes where probe.dueAt <= now {
             guard let worker = pool.workers[key] else {
                 probes[key] = nil

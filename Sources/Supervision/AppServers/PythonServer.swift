@@ -21,6 +21,8 @@ final class PythonServer: AppServer {
     private var policy = RestartPolicy.worker
     private var restartAt: UInt64?
     private var retryAt: UInt64?
+    /// The processes of workers, each a child of our zygote or, after its end, of ours.
+    private var adopted: [Int32: Worker] = [:]
     /// Worker processes that have ended, of which nobody has said how.
     private var gone: [Int32: UInt64] = [:]
     private var watches: [Int32: Loop.Watch] = [:]
@@ -52,15 +54,16 @@ final class PythonServer: AppServer {
         restartAt = nil
         if let candidate {
             // One that is importing older code is not waited for.
-            candidate.hasFailed = true
             candidate.kill()
             self.candidate = nil
         }
         do throws(SystemError) {
+            // Each time: what lies in `/tmp` for long may be gone.
+            try PythonHost.write(to: site.hostFolder)
             let zygote = try Zygote(
                 interpreter: interpreter, host: site.hostFolder, environment: environment,
-                on: site, source: pool.name,
-                received: { [unowned self] zygote, message in hear(message, from: zygote) },
+                account: pool.plan.account, on: site, source: pool.name,
+                received: { [weak self] zygote, message in self?.hear(message, from: zygote) },
                 ended: { [weak self] zygote, end in self?.ended(zygote, end) })
             zygote.deadline = Clock.monotonic + pool.plan.startLimit
             candidate = zygote
@@ -71,13 +74,10 @@ final class PythonServer: AppServer {
     }
 
     private var order: JSONValue {
-        let account = pool.plan.account
-        return [
+        [
             "command": "import", "service": .string(pool.name), "app": .string(app),
             "dir": .string(pool.plan.folder), "interface": "auto",
-            "threads": .whole(pool.plan.capacity), "uid": .optional(account?.user),
-            "gid": .optional(account?.group),
-            "groups": .array((account?.groups ?? []).map { .whole($0) }),
+            "threads": .whole(pool.plan.capacity),
         ]
     }
 
@@ -93,7 +93,7 @@ final class PythonServer: AppServer {
     private func hear(_ message: JSONValue, from zygote: Zygote) {
         switch message["event"]?.text {
         case "imported": imported(message, zygote)
-        case "import_failed":
+        case "import_failed", "failed":
             guard zygote === candidate else { return }
             zygote.hasFailed = true
             candidate = nil
@@ -104,9 +104,8 @@ final class PythonServer: AppServer {
         case "fork_failed": worker(of: message).map { pool.exited($0, nil) }
         case "exited":
             guard let pid = pid(of: message) else { return }
-            forget(pid)
             let status = message["status"]?.whole.flatMap { Int32(exactly: $0) }
-            site.children.ended(pid, status.map { ProcessEnd(raw: $0) })
+            ended(pid, status.map { ProcessEnd(raw: $0) })
         default: break
         }
     }
@@ -235,31 +234,54 @@ final class PythonServer: AppServer {
         adopt(worker, pid)
     }
 
-    /// A worker's process is known: from its zygote, or from itself, whoever was heard first.
+    /// A worker's process is named: by its zygote, or by itself, whoever was heard first.
+    ///
+    /// Both run the app's code, so neither is believed: a stranger's number would have us, who may
+    /// be root, kill the stranger.
     private func adopt(_ worker: Worker, _ pid: Int32) {
-        guard worker.pid == 0, pid > 0 else { return }
-        site.children.register(pid) { [unowned pool, weak self] end in
-            self?.forget(pid)
-            pool.exited(worker, end)
+        guard worker.pid == 0, adopted[pid] == nil, !site.children.isKnown(pid) else { return }
+        do throws(SystemError) {
+            let parents = [current?.process.pid, ProcessTraits.pid].compactMap { $0 }
+            let held = try ChildProcess(
+                pid: pid, childOf: parents, user: pool.plan.account?.user)
+            hold(worker, ProcessHold(held))
+        } catch {
+            guard error.number == 3 else { return refuse(worker, pid) }
+            // It has ended already; its zygote is about to say how.
+            gone[pid] = Clock.monotonic + Self.wordWait
         }
+        adopted[pid] = worker
         pool.started(worker, pid: pid)
-        if let held = try? ChildProcess(pid: pid) {
-            let hold = ProcessHold(held)
-            worker.process = hold
-            // When its zygote dies nobody else says that it has ended.
-            watches[pid] = try? site.loop.watch(hold.number) { [unowned self] in lost(pid) }
-        }
         if doomed.remove(worker.key) != nil { kill(worker) }
     }
 
-    private func lost(_ pid: Int32) {
-        watches[pid] = nil
-        gone[pid] = Clock.monotonic + Self.wordWait
+    private func hold(_ worker: Worker, _ process: ProcessHold) {
+        let pid = process.pid
+        worker.process = process
+        // When its zygote dies it becomes our child, and nobody else says that it has ended.
+        site.children.register(pid) { [weak self] end in self?.ended(pid, end) }
+        watches[pid] = try? site.loop.watch(process.number) { [unowned self] in
+            watches[pid] = nil
+            gone[pid] = Clock.monotonic + Self.wordWait
+        }
     }
 
-    private func forget(_ pid: Int32) {
-        watches[pid] = nil
+    private func refuse(_ worker: Worker, _ pid: Int32) {
+        site.log.warning("worker_refused") { line in
+            line.add("service", text: pool.name)
+            line.add("worker", worker.key.slot)
+            line.add("pid", Int(pid))
+            line.add("text", text: "the process it is said to be is none of this app's")
+        }
+    }
+
+    /// A worker's process has ended; nil when nobody can say how.
+    private func ended(_ pid: Int32, _ end: ProcessEnd?) {
         gone[pid] = nil
+        guard let worker = adopted.removeValue(forKey: pid) else { return }
+        if worker.process != nil { site.children.forget(pid) }
+        watches[pid] = nil
+        pool.exited(worker, end)
     }
 
     func drain(_ worker: Worker) { pool.tellToDrain(worker) }
@@ -294,7 +316,6 @@ final class PythonServer: AppServer {
         if let due = candidate?.deadline, due <= now {
             let zygote = candidate
             candidate = nil
-            zygote?.hasFailed = true
             zygote?.kill()
             fail(
                 "\(app) was not imported within \(pool.plan.startLimit / 1_000_000_000) s "
@@ -302,10 +323,7 @@ final class PythonServer: AppServer {
         }
         if let due = restartAt, due <= now { startZygote() }
         if let due = retryAt, due <= now { forkWaiting() }
-        for (pid, due) in gone where due <= now {
-            gone[pid] = nil
-            site.children.ended(pid, nil)
-        }
+        for (pid, due) in gone where due <= now { ended(pid, nil) }
     }
 
     func close() {
@@ -314,10 +332,10 @@ final class PythonServer: AppServer {
         retryAt = nil
         waiting = []
         candidate?.kill()
-        candidate?.retire()
         candidate = nil
         current?.retire()
         current = nil
+        adopted = [:]
         watches = [:]
         gone = [:]
     }
@@ -333,7 +351,9 @@ enum PythonHost {
             if let slash = path.lastIndex(of: "/") {
                 try FileSystem.makeFolder(String(path[..<slash]), mode: 0o755)
             }
-            try FileSystem.write(file.bytes, to: path, mode: 0o644)
+            // In one step: somebody may be reading it.
+            try FileSystem.write(file.bytes, to: "\(path).new", mode: 0o644)
+            try FileSystem.rename("\(path).new", to: path)
         }
     }
 }

@@ -8,8 +8,9 @@ extension Pool {
     /// bytes.
     private static let nameBytesMax = 40
 
-    /// The path of an incarnation's socket: `runtime/workers/web-1.3.sock`.
-    func socketPath(_ key: WorkerKey) -> String {
+    /// A path for an incarnation's socket: `runtime/workers/web-1.3.sock`. No other socket has or had
+    /// it, for two pools of a service may live side by side.
+    private func socketPath(_ key: WorkerKey) -> String {
         let safe = String(
             name.unicodeScalars.map { scalar -> Character in
                 let isPlain =
@@ -17,15 +18,12 @@ extension Pool {
                     && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
                 return isPlain || scalar == "-" || scalar == "_" ? Character(scalar) : "_"
             }.prefix(Self.nameBytesMax))
-        // The index tells services apart whose names look alike after this.
-        let unique = safe == name ? safe : "\(safe).\(service)"
-        return "\(site.socketFolder)/\(unique)-\(key.slot).\(key.incarnation).sock"
+        return "\(site.socketFolder)/\(safe)-\(key.slot).\(site.takeLife()).sock"
     }
 
     /// Binds an incarnation's socket: mode 0600, owned by the edges' user.
     func bindSocket(_ key: WorkerKey, kind: EndpointKind) throws(SystemError) -> WorkerAddress {
         let path = socketPath(key)
-        try FileSystem.remove(path)
         // Each edge of two generations may have one connection more in the queue than the worker
         // takes.
         let backlog = plan.capacity + 2 * site.edges

@@ -11,21 +11,24 @@ final class Zygote {
     /// It has said that the import failed, and need not say it again by ending.
     var hasFailed = false
 
-    /// Starts it: `PYTHON HOST/proxyapp/zygote.py` with its control channel as descriptor 3.
+    /// Starts it: `PYTHON HOST/proxyapp/zygote.py`, as the app's user from its first instruction
+    /// on, for a venv may well be the app's own.
     init(
-        interpreter: String, host: String, environment: [String], on site: MasterSite,
-        source: String, received: @escaping (Zygote, JSONValue) -> Void,
+        interpreter: String, host: String, environment: [String], account: Account?,
+        on site: MasterSite, source: String, received: @escaping (Zygote, JSONValue) -> Void,
         ended: @escaping (Zygote, ProcessEnd?) -> Void
     ) throws(SystemError) {
         let control = try ChannelEnds()
         let printed = try OutputEnds()
-        var launch = ProcessLaunch(
-            program: interpreter, arguments: [interpreter, "\(host)/proxyapp/zygote.py"],
-            environment: environment + ["PROXY_CONTROL_FD=3"])
-        launch.give(printed.theirs.number, as: 1)
-        launch.give(printed.theirs.number, as: 2)
-        launch.give(control.theirs.number, as: 3)
-        process = ProcessHold(try launch.start())
+        var role = RoleLaunch(role: "program", environment: MasterSite.environment)
+        role.run(as: account)
+        role.set("title", "zygote \(source)")
+        let number = role.give(control.theirs.number, as: "control")
+        role.run(
+            [interpreter, "\(host)/proxyapp/zygote.py"],
+            environment: environment + ["PROXY_CONTROL_FD=\(number)"])
+        role.output = printed.theirs.number
+        process = ProcessHold(try role.start())
         startedAt = Clock.monotonic
         output = try OutputReader(printed.ours, on: site.loop) { text in
             site.log.output(of: source, text)
@@ -43,9 +46,15 @@ final class Zygote {
 
     /// Lets it end; its workers go on.
     func retire() {
+        channel?.close()
         channel = nil
         deadline = nil
     }
 
-    func kill() { process.send(SignalNumber.kill) }
+    /// Ends it, and hears nothing more of it.
+    func kill() {
+        hasFailed = true
+        retire()
+        process.send(SignalNumber.kill)
+    }
 }

@@ -10,11 +10,19 @@ package struct EdgeFleet: Sendable {
     /// How long an edge may take until it accepts, in nanoseconds. It needs milliseconds; a loaded
     /// machine seconds.
     package static let startLimit: UInt64 = 30_000_000_000
-    /// How often an edge of a new generation may end before it accepts, until the generation is
+    /// How long an edge may take to close what it has and to write its log, in nanoseconds.
+    package static let endLimit: UInt64 = 1_000_000_000
+    /// How often an edge of a new generation may end before it is prepared, until the generation is
     /// given up.
     private static let startFailuresMax = 3
+    /// How long a change waits for the word of edges, in nanoseconds. They give it within a turn;
+    /// one that hangs is not to hold a reload up for as long as its drain may take.
+    package static let wordLimit: UInt64 = 10_000_000_000
 
-    package enum Phase: Equatable, Sendable { case starting, accepting, draining, stopping }
+    /// `prepared`: it could accept and waits to be told.
+    package enum Phase: Equatable, Sendable {
+        case starting, prepared, accepting, draining, stopping
+    }
 
     package struct Edge: Equatable, Sendable {
         package var generation: Int
@@ -22,23 +30,32 @@ package struct EdgeFleet: Sendable {
         package var slot: Int
         package var phase = Phase.starting
         package var startedAt: UInt64
-        /// When it is killed unless its phase has changed.
+        /// When it is told to end at once, and then killed, unless its phase has changed.
         package var deadline: UInt64?
+        /// It was told to end at once.
+        fileprivate var isEnding = false
         /// Times an edge of this generation and index was started again.
         package var restarts: Int
+        /// It was told to accept, or to accept no more, and has not said yet that it does so.
+        fileprivate var owesWord = false
     }
 
     package enum Action: Equatable, Sendable {
         case launch(generation: Int, index: Int, slot: Int)
+        case accept(slot: Int)
         /// Accept no more, end with the last connection.
         case drain(slot: Int)
         /// Finish what is in hand, then end.
         case stop(slot: Int)
+        /// Cut what is in hand, say so in the log, and end.
+        case stopNow(slot: Int)
         case kill(slot: Int)
         /// What a dead edge left in shared memory is put right.
         case recover(slot: Int)
-        /// Every edge of the generation accepts, for the first time.
-        case accepting(generation: Int)
+        /// Every edge of the generation could accept, for the first time.
+        case prepared(generation: Int)
+        /// A take-over or a stop is done: who is to accept does, and nobody else.
+        case settled
         /// The generation could not be started; its edges are being ended.
         case failed(generation: Int)
         /// The last edge of a generation has ended.
@@ -54,8 +71,9 @@ package struct EdgeFleet: Sendable {
         var restarts: [Int]
         /// When an index is due to be started; nil while it runs.
         var launchAt: [UInt64?]
-        var accepted: Set<Int> = []
-        var isAccepting = false
+        var prepared: Set<Int> = []
+        /// It has taken over.
+        var isServing = false
         var isLeaving = false
     }
 
@@ -63,6 +81,8 @@ package struct EdgeFleet: Sendable {
     private var generations: [Generation] = []
     package private(set) var edges: [Int: Edge] = [:]
     private var isStopping = false
+    /// When a change counts as settled whatever edges say; nil while none is under way.
+    private var settleAt: UInt64?
 
     /// - Parameter slots: edge slots in shared memory.
     package init(slots: Int) { slotCount = slots }
@@ -84,7 +104,7 @@ package struct EdgeFleet: Sendable {
         var actions: [Action] = []
         if generations.count >= Self.generationsMax, let oldest = generations.first {
             actions.append(.tooMany(generation: oldest.number))
-            actions += end(oldest.number)
+            actions += end(oldest.number, now: now)
         }
         generations.append(
             Generation(
@@ -95,61 +115,87 @@ package struct EdgeFleet: Sendable {
         return actions + launchDue(now: now)
     }
 
-    /// An edge accepts.
+    /// An edge could accept.
     package mutating func ready(slot: Int, now: UInt64) -> [Action] {
-        guard var edge = edges[slot], edge.phase == .starting else { return [] }
-        edge.phase = .accepting
-        edge.deadline = nil
-        edges[slot] = edge
+        guard let edge = edges[slot], edge.phase == .starting else { return [] }
+        edges[slot]?.phase = .prepared
+        edges[slot]?.deadline = nil
         guard let position = generations.firstIndex(where: { $0.number == edge.generation }) else {
             return []
         }
-        generations[position].accepted.insert(edge.index)
-        guard !generations[position].isAccepting,
-            generations[position].accepted.count == generations[position].count
-        else { return [] }
-        generations[position].isAccepting = true
-        return [.accepting(generation: edge.generation)]
+        if generations[position].isServing { return accept(slot) }
+        let isNews = generations[position].prepared.insert(edge.index).inserted
+        guard isNews, generations[position].prepared.count == generations[position].count else {
+            return []
+        }
+        return [.prepared(generation: edge.generation)]
     }
 
-    /// Every generation but `generation` accepts no more and ends by itself, at latest at
-    /// `deadline`.
-    package mutating func takeOver(by generation: Int, deadline: UInt64) -> [Action] {
+    /// An edge that was told to accept does.
+    package mutating func accepting(slot: Int) -> [Action] {
+        guard edges[slot]?.phase == .accepting else { return [] }
+        edges[slot]?.owesWord = false
+        return settle()
+    }
+
+    /// An edge that was told to drain or to stop accepts no more.
+    package mutating func stopped(slot: Int) -> [Action] {
+        guard let phase = edges[slot]?.phase, phase == .draining || phase == .stopping else {
+            return []
+        }
+        edges[slot]?.owesWord = false
+        return settle()
+    }
+
+    /// A prepared generation accepts; every older one accepts no more and ends by itself, at latest
+    /// at `deadline`.
+    package mutating func takeOver(
+        by generation: Int, now: UInt64, deadline: UInt64
+    ) -> [Action] {
+        settleAt = now + Self.wordLimit
         var actions: [Action] = []
+        for position in generations.indices where generations[position].number == generation {
+            generations[position].isServing = true
+            for slot in slots(of: generation) where edges[slot]?.phase == .prepared {
+                actions += accept(slot)
+            }
+        }
         for position in generations.indices
         where generations[position].number < generation && !generations[position].isLeaving {
             generations[position].isLeaving = true
-            let leaving = edges.values.filter { $0.generation == generations[position].number }
-            for edge in leaving.sorted(by: { $0.slot < $1.slot }) {
-                actions += leave(edge.slot, deadline)
-            }
+            for slot in slots(of: generations[position].number) { actions += leave(slot, deadline) }
         }
-        return actions + forgetEnded()
+        return actions + forgetEnded() + settle()
     }
 
     /// Takes a generation back that is not wanted any more; those before it go on.
-    package mutating func withdraw(generation: Int) -> [Action] { end(generation) + forgetEnded() }
+    package mutating func withdraw(generation: Int, now: UInt64) -> [Action] {
+        end(generation, now: now) + forgetEnded()
+    }
 
     /// All edges finish what they have, at latest at `deadline`; nothing is started any more.
-    package mutating func stop(deadline: UInt64) -> [Action] {
+    package mutating func stop(now: UInt64, deadline: UInt64) -> [Action] {
         isStopping = true
+        settleAt = now + Self.wordLimit
         var actions: [Action] = []
         for position in generations.indices { generations[position].isLeaving = true }
         for slot in edges.keys.sorted() {
             guard var edge = edges[slot] else { continue }
+            // The others accept no connections, or have been told so.
+            if edge.phase == .accepting { edge.owesWord = true }
             edge.phase = .stopping
             edge.deadline = min(edge.deadline ?? deadline, deadline)
             edges[slot] = edge
             actions.append(.stop(slot: slot))
         }
-        return actions + forgetEnded()
+        return actions + forgetEnded() + settle()
     }
 
     /// All edges end now.
-    package mutating func stopNow() -> [Action] {
+    package mutating func stopNow(now: UInt64) -> [Action] {
         isStopping = true
         for position in generations.indices { generations[position].isLeaving = true }
-        return edges.keys.sorted().map { .kill(slot: $0) } + forgetEnded()
+        return edges.keys.sorted().flatMap { endNow($0, now: now) } + forgetEnded()
     }
 
     /// An edge's process has ended, for whatever reason.
@@ -162,15 +208,15 @@ package struct EdgeFleet: Sendable {
             let lifetime = edge.phase == .starting ? 0 : now - edge.startedAt
             let wait = generations[position].policies[edge.index].waitAfter(lifetime: lifetime)
             let failures = generations[position].policies[edge.index].failures
-            if !generations[position].isAccepting, failures >= Self.startFailuresMax {
+            if !generations[position].isServing, failures >= Self.startFailuresMax {
                 actions.append(.failed(generation: edge.generation))
-                actions += end(edge.generation)
+                actions += end(edge.generation, now: now)
             } else {
                 generations[position].restarts[edge.index] += 1
                 generations[position].launchAt[edge.index] = now + wait
             }
         }
-        return actions + launchDue(now: now) + forgetEnded()
+        return actions + launchDue(now: now) + forgetEnded() + settle()
     }
 
     /// An edge could not even be started: as if it had ended at once.
@@ -183,8 +229,11 @@ package struct EdgeFleet: Sendable {
         var actions: [Action] = []
         for slot in edges.keys.sorted() {
             guard let deadline = edges[slot]?.deadline, deadline <= now else { continue }
-            edges[slot]?.deadline = nil
-            actions.append(.kill(slot: slot))
+            actions += endNow(slot, now: now)
+        }
+        if let due = settleAt, due <= now {
+            settleAt = nil
+            actions.append(.settled)
         }
         return actions + launchDue(now: now)
     }
@@ -194,10 +243,33 @@ package struct EdgeFleet: Sendable {
         let launches = generations.filter { !$0.isLeaving && !isStopping }
             .flatMap { $0.launchAt.compactMap { $0 } }
         let isFull = freeSlot == nil
-        return (edges.values.compactMap(\.deadline) + (isFull ? [] : launches)).min()
+        return
+            (edges.values.compactMap(\.deadline) + (isFull ? [] : launches)
+            + [settleAt].compactMap { $0 }).min()
     }
 
     // MARK: steps
+
+    private func slots(of generation: Int) -> [Int] {
+        edges.values.filter { $0.generation == generation }.map(\.slot).sorted()
+    }
+
+    private mutating func accept(_ slot: Int) -> [Action] {
+        edges[slot]?.phase = .accepting
+        edges[slot]?.owesWord = true
+        return [.accept(slot: slot)]
+    }
+
+    /// Whether a change that was under way is done now.
+    private mutating func settle() -> [Action] {
+        guard settleAt != nil, !edges.values.contains(where: \.owesWord) else { return [] }
+        for generation in generations where generation.isServing && !generation.isLeaving {
+            let accepting = slots(of: generation.number).count { edges[$0]?.phase == .accepting }
+            guard accepting == generation.count else { return [] }
+        }
+        settleAt = nil
+        return [.settled]
+    }
 
     private var freeSlot: Int? { (0..<slotCount).first { edges[$0] == nil } }
 
@@ -226,19 +298,31 @@ package struct EdgeFleet: Sendable {
         guard var edge = edges[slot] else { return [] }
         guard edge.phase == .accepting else { return [.kill(slot: slot)] }
         edge.phase = .draining
+        edge.owesWord = true
         edge.deadline = deadline
         edges[slot] = edge
         return [.drain(slot: slot)]
     }
 
     /// Ends a generation at once.
-    private mutating func end(_ number: Int) -> [Action] {
+    private mutating func end(_ number: Int, now: UInt64) -> [Action] {
         guard let position = generations.firstIndex(where: { $0.number == number }) else {
             return []
         }
         generations[position].isLeaving = true
-        return edges.values.filter { $0.generation == number }.map(\.slot).sorted()
-            .map { .kill(slot: $0) }
+        return slots(of: number).flatMap { endNow($0, now: now) }
+    }
+
+    /// Ends an edge at once, but gives it the time to say what became of its requests. One that has
+    /// not begun has none, and one that was told already is stuck.
+    private mutating func endNow(_ slot: Int, now: UInt64) -> [Action] {
+        guard var edge = edges[slot] else { return [] }
+        let isLost = edge.isEnding || edge.phase == .starting || edge.phase == .prepared
+        edge.deadline = isLost ? nil : now + Self.endLimit
+        edge.isEnding = true
+        edge.phase = .stopping
+        edges[slot] = edge
+        return [isLost ? .kill(slot: slot) : .stopNow(slot: slot)]
     }
 
     private mutating func forgetEnded() -> [Action] {

@@ -1,5 +1,5 @@
-/// One incarnation of a worker: its slot in the pool, from 1, and a number that no other life of
-/// the service has.
+/// One incarnation of a worker: its slot in the pool, from 1, and a number that no other life in
+/// the pool has.
 package struct WorkerKey: Hashable, Sendable, CustomStringConvertible {
     package var slot: Int
     package var incarnation: Int
@@ -30,6 +30,9 @@ package struct PoolState: Sendable {
         case kill(WorkerKey)
         /// For the first time: a worker is ready, or every one has failed.
         case settled(isReady: Bool)
+        /// Lives of a slot that follow one another quickly: how many, for how long, and the wait
+        /// before the next.
+        case crashLoop(WorkerKey, lives: Int, lasting: UInt64, wait: UInt64)
         case rolled
         /// A successor did not become ready; those not replaced yet stay.
         case rollFailed(WorkerKey)
@@ -55,6 +58,7 @@ package struct PoolState: Sendable {
         var successor: Worker?
         var leaving: [Worker] = []
         var policy = RestartPolicy.worker
+        var loop = CrashLoop()
         var launchAt: UInt64?
         var restarts = 0
         /// Shown while nobody is there: the last life.
@@ -64,11 +68,12 @@ package struct PoolState: Sendable {
     /// How long the first worker that is ready waits for the others, so that load is even from the
     /// first request on. Nanoseconds; forked workers need some 20 ms of it.
     package static let companyWait: UInt64 = 500_000_000
-    /// Failures in a row after which a slot counts as failed. It is tried on, with back-off.
+    /// Lives in a row that never were ready after which a slot counts as failed, so that nobody
+    /// waits for it. It is tried on, with back-off.
     package static let failuresMax = 3
 
     private var slots: [Slot]
-    private var nextIncarnation: Int
+    private var nextIncarnation = 1
     private let startLimit: UInt64
     private let drainLimit: UInt64
     private var toRoll: [Int] = []
@@ -85,19 +90,14 @@ package struct PoolState: Sendable {
     /// - Parameters:
     ///   - startLimit: nanoseconds until a worker has to be ready.
     ///   - drainLimit: nanoseconds a worker has for what it has in hand.
-    ///   - firstIncarnation: larger than that of any life the service has had.
     package init(
-        workers: Int, startLimit: UInt64, drainLimit: UInt64, firstIncarnation: Int = 1
+        workers: Int, startLimit: UInt64, drainLimit: UInt64
     ) {
         precondition(workers > 0)
         slots = Array(repeating: Slot(), count: workers)
-        nextIncarnation = firstIncarnation
         self.startLimit = startLimit
         self.drainLimit = drainLimit
     }
-
-    /// The number that a pool which follows this one begins with.
-    package var unusedIncarnation: Int { nextIncarnation }
 
     /// Restarts of a slot, 1 being the first.
     package func restarts(slot: Int) -> Int { slots[slot - 1].restarts }
@@ -149,7 +149,11 @@ package struct PoolState: Sendable {
     }
 
     /// A worker's process has ended, or could not be started.
-    package mutating func exited(_ key: WorkerKey, now: UInt64) -> [Action] {
+    ///
+    /// - Parameter hasServed: it had been given a request, which is then the likelier cause.
+    package mutating func exited(
+        _ key: WorkerKey, hasServed: Bool = false, now: UInt64
+    ) -> [Action] {
         guard slots.indices.contains(key.slot - 1) else { return [] }
         let position = key.slot - 1
         if let index = slots[position].leaving.firstIndex(where: { $0.key == key }) {
@@ -163,15 +167,7 @@ package struct PoolState: Sendable {
         guard let worker = slots[position].current, worker.key == key else { return [] }
         slots[position].current = nil
         guard !isEnding else { return [.publish(key, .gone)] + end() }
-        // A life that never became ready was no stable one, however long it took.
-        let wasReady = worker.phase == .ready || worker.cause == .timeout
-        let wait = slots[position].policy.waitAfter(
-            lifetime: wasReady ? now - worker.startedAt : 0)
-        slots[position].launchAt = now + wait
-        slots[position].restarts += 1
-        slots[position].shown = key
-        let hasFailed = slots[position].policy.failures >= Self.failuresMax
-        var actions: [Action] = [.publish(key, hasFailed ? .failed : .down)]
+        var actions = scheduleRestart(position, after: worker, hasServed: hasServed, now: now)
         if awaited == key { actions += abandonRoll(key) }
         actions += settle(now: now) + launchDue(now: now)
         return actions
@@ -291,15 +287,45 @@ package struct PoolState: Sendable {
             .first { $0.key == key }
     }
 
+    /// Decides when a slot is started again, and what is shown until then.
+    private mutating func scheduleRestart(
+        _ position: Int, after worker: Worker, hasServed: Bool, now: UInt64
+    ) -> [Action] {
+        // A life that never became ready was no stable one, however long it took.
+        let wasReady = worker.phase == .ready || worker.cause == .timeout
+        let lifetime = wasReady ? now - worker.startedAt : 0
+        let wait =
+            wasReady && hasServed
+            ? slots[position].policy.waitAfter(workingLife: lifetime)
+            : slots[position].policy.waitAfter(lifetime: lifetime)
+        slots[position].launchAt = now + wait
+        slots[position].restarts += 1
+        slots[position].shown = worker.key
+        let isLoud = slots[position].loop.ended(
+            startedAt: worker.startedAt, wasReady: wasReady,
+            isStable: slots[position].policy.isStable(lifetime))
+        let loop = slots[position].loop
+        let hasFailed = loop.falseStarts >= Self.failuresMax
+        let shown = Action.publish(worker.key, hasFailed ? .failed : .down)
+        guard isLoud else { return [shown] }
+        return [
+            shown,
+            .crashLoop(
+                worker.key, lives: loop.lives, lasting: now - loop.since, wait: wait),
+        ]
+    }
+
     private mutating func launch(_ position: Int, now: UInt64) -> [Action] {
         let key = WorkerKey(slot: position + 1, incarnation: nextIncarnation)
         nextIncarnation += 1
         slots[position].launchAt = nil
-        var actions: [Action] = []
+        // The new one is shown before the old one is not: an edge that saw neither would think that
+        // there is nobody to wait for.
+        var actions: [Action] = [.publish(key, .starting)]
         if let shown = slots[position].shown { actions.append(.publish(shown, .gone)) }
         slots[position].shown = nil
         slots[position].current = Worker(key: key, startedAt: now, deadline: now + startLimit)
-        return actions + [.publish(key, .starting), .launch(key)]
+        return actions + [.launch(key)]
     }
 
     private mutating func launchDue(now: UInt64) -> [Action] {
@@ -336,11 +362,13 @@ package struct PoolState: Sendable {
             let due = settleAt ?? now + Self.companyWait
             settleAt = due
             let isComplete = slots.allSatisfy {
-                $0.current?.phase == .ready || $0.policy.failures > 0
+                $0.current?.phase == .ready || $0.loop.falseStarts > 0
             }
             guard isComplete || due <= now else { return [] }
         } else {
-            guard slots.allSatisfy({ $0.policy.failures >= Self.failuresMax }) else { return [] }
+            guard slots.allSatisfy({ $0.loop.falseStarts >= Self.failuresMax }) else {
+                return []
+            }
         }
         hasSettled = true
         settleAt = nil
@@ -357,6 +385,7 @@ package struct PoolState: Sendable {
         }
         toRoll.removeFirst()
         slots[position].policy = .worker
+        slots[position].loop = CrashLoop()
         guard slots[position].current != nil else {
             let actions = launch(position, now: now)
             awaited = slots[position].current?.key

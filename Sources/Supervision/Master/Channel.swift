@@ -20,11 +20,14 @@ final class Channel {
         watch = try loop.watch(self.socket.number) { [weak self] in self?.receive() }
     }
 
-    /// Sends a packet; false when the child is gone or does not read.
+    /// Sends a packet; false when the child is gone or does not read, or the packet is too large.
     @discardableResult
     func send(_ message: JSONValue, descriptors: [Int32] = []) -> Bool {
         (try? socket.send(message.bytes, descriptors: descriptors)) == .sent
     }
+
+    /// Hears nothing more, not even what has come already.
+    func close() { watch = nil }
 
     /// Takes what has come; to be called once more when the child has ended.
     func drainPackets() { receive() }

@@ -9,7 +9,7 @@ internal import Signals
 /// memory and which life of it), `generation` (of the configuration), `service.NAME` (each
 /// service's index in the table), `listener.N` (`NUMBER PORT URL` of the socket `fd.listener.N`,
 /// NUMBER being the listener's place in the configuration), `user`, `group`, `groups`;
-/// `fd.control`, `fd.configuration`, `fd.certificates` (with https), `fd.access` (with an access
+/// `fd.control`, `fd.configuration`, `fd.certificates` (with any), `fd.access` (with an access
 /// log), `fd.errors`, `fd.table`, `fd.board`, `fd.rings`, `fd.readers`, `fd.keys`, `fd.wake.S` for
 /// each edge slot and `fd.reader_wake.R` for each reader of the rings.
 final class EdgeKeeper {
@@ -30,6 +30,8 @@ final class EdgeKeeper {
         let process: ProcessHold
         var channel: Channel?
         var output: OutputReader?
+        /// We ended it.
+        var isKilled = false
 
         init(_ identity: EdgeIdentity, _ generation: Int, _ process: ProcessHold) {
             self.identity = identity
@@ -47,8 +49,10 @@ final class EdgeKeeper {
     private var orphansAt: UInt64?
     private var retired = false
 
-    /// Called when every edge of a generation accepts, for the first time.
-    var accepting: (Int) -> Void = { _ in }
+    /// Called when every edge of a generation could accept, for the first time.
+    var prepared: (Int) -> Void = { _ in }
+    /// Called when a take-over or a stop is done: who is to accept does, and nobody else.
+    var settled: () -> Void = {}
     /// Called when a generation could not be started.
     var failed: (Int) -> Void = { _ in }
     /// Called when the last edge of a generation has ended.
@@ -99,17 +103,23 @@ final class EdgeKeeper {
                 now: Clock.monotonic))
     }
 
-    /// Edges of all other generations end with their last connection, at latest after `limit`
-    /// nanoseconds.
+    /// A prepared generation accepts; edges of all others end with their last connection, at latest
+    /// after `limit` nanoseconds.
     func takeOver(by generation: Int, limit: UInt64) {
-        perform(fleet.takeOver(by: generation, deadline: Clock.monotonic + limit))
+        let now = Clock.monotonic
+        perform(fleet.takeOver(by: generation, now: now, deadline: now + limit))
     }
 
-    func withdraw(generation: Int) { perform(fleet.withdraw(generation: generation)) }
+    func withdraw(generation: Int) {
+        perform(fleet.withdraw(generation: generation, now: Clock.monotonic))
+    }
 
-    func stop(limit: UInt64) { perform(fleet.stop(deadline: Clock.monotonic + limit)) }
+    func stop(limit: UInt64) {
+        let now = Clock.monotonic
+        perform(fleet.stop(now: now, deadline: now + limit))
+    }
 
-    func stopNow() { perform(fleet.stopNow()) }
+    func stopNow() { perform(fleet.stopNow(now: Clock.monotonic)) }
 
     func tick(now: UInt64) {
         perform(fleet.tick(now: now))
@@ -144,11 +154,14 @@ final class EdgeKeeper {
         for action in actions {
             switch action {
             case .launch(let generation, let index, let slot): launch(generation, index, slot)
+            case .accept(let slot): tell(slot, "accept")
             case .drain(let slot): tell(slot, "drain")
             case .stop(let slot): tell(slot, "stop")
-            case .kill(let slot): edges[slot]?.process.send(SignalNumber.kill)
+            case .stopNow(let slot): tell(slot, "stop_now")
+            case .kill(let slot): kill(slot)
             case .recover: break  // done when its end is seen, before the fleet is told
-            case .accepting(let generation): accepting(generation)
+            case .prepared(let generation): prepared(generation)
+            case .settled: settled()
             case .failed(let generation): failed(generation)
             case .ended(let generation):
                 outfits[generation] = nil
@@ -165,9 +178,12 @@ final class EdgeKeeper {
 
     private func tell(_ slot: Int, _ command: String) {
         guard let edge = edges[slot] else { return }
-        if edge.channel?.send(["command": .string(command)]) != true {
-            edge.process.send(SignalNumber.kill)
-        }
+        if edge.channel?.send(["command": .string(command)]) != true { kill(slot) }
+    }
+
+    private func kill(_ slot: Int) {
+        edges[slot]?.isKilled = true
+        edges[slot]?.process.send(SignalNumber.kill)
     }
 
     private func launch(_ generation: Int, _ index: Int, _ slot: Int) {
@@ -263,6 +279,8 @@ final class EdgeKeeper {
     private func hear(_ message: JSONValue, from slot: Int) {
         switch message["event"]?.text {
         case "ready": perform(fleet.ready(slot: slot, now: Clock.monotonic))
+        case "accepting": perform(fleet.accepting(slot: slot))
+        case "stopped": perform(fleet.stopped(slot: slot))
         case "kill_worker":
             guard let index = message["endpoint"]?.whole.flatMap({ UInt32(exactly: $0) }),
                 let generation = message["generation"]?.whole.flatMap({ UInt32(exactly: $0) })
@@ -273,11 +291,14 @@ final class EdgeKeeper {
     }
 
     private func exited(_ edge: Edge, _ index: Int, _ end: ProcessEnd?) {
+        // What it said last may still be there: that a worker has to go.
+        edge.channel?.drainPackets()
         edge.output?.read()
         let slot = edge.identity.slot
         edges[slot] = nil
         let phase = fleet.edges[slot]?.phase ?? .stopping
-        let isExpected = phase == .draining || phase == .stopping
+        let isLeaving = phase == .draining || phase == .stopping
+        let isExpected = isLeaving && (edge.isKilled || end == .exited(code: 0))
         let missing = recover(edge.identity)
         site.log.write(isExpected ? .debug : .error, "edge_exited") { line in
             line.add("edge", index)
@@ -326,13 +347,9 @@ final class LogFiles {
     func open(_ options: LogOptions) throws(SystemError) {
         switch options.access {
         case nil: access = nil
-        case .standardOutput: access = OpenFile(owning: try Self.copy(of: 1))
-        case .standardError: access = OpenFile(owning: try Self.copy(of: 2))
+        case .standardOutput: access = OpenFile(owning: try FileSystem.log(on: 1))
+        case .standardError: access = OpenFile(owning: try FileSystem.log(on: 2))
         case .file(let path): access = try OpenFile(log: path)
         }
-    }
-
-    private static func copy(of number: Int32) throws(SystemError) -> Descriptor {
-        try FileSystem.open("/proc/self/fd/\(number)", flags: 0o1 | 0o2000)
     }
 }

@@ -6,7 +6,6 @@ internal import Signals
 /// Writing never waits: what a full pipe or disk does not take is lost and counted, and said with
 /// the next line that gets through.
 final class EventLog {
-    private var destination: LogOptions.Destination
     private var file: OpenFile?
     private var level: EventLevel
     private var line: EventLine
@@ -17,26 +16,19 @@ final class EventLog {
 
     /// Begins on standard error, as JSON, or as text on a terminal.
     init() {
-        destination = .standardError
         level = .info
         line = EventLine(format: ProcessTraits.isTerminal(2) ? .text : .json)
     }
 
     /// The descriptor that children inherit for their own lines.
-    var number: Int32 {
-        if let file { return file.number }
-        return destination == .standardOutput ? 1 : 2
-    }
+    var number: Int32 { file?.number ?? 2 }
 
     /// Whether people read it as it is written.
     var isTerminal: Bool { ProcessTraits.isTerminal(number) }
 
     /// Goes over to the destination of a configuration, or opens the same one anew.
     func open(_ options: LogOptions) throws(SystemError) {
-        let file: OpenFile? =
-            if case .file(let path) = options.error { try OpenFile(log: path) } else { nil }
-        self.file = file
-        destination = options.error
+        file = try Self.file(options.error)
         level =
             switch options.level {
             case .debug: .debug
@@ -45,6 +37,15 @@ final class EventLog {
             case .error: .error
             }
         line = EventLine(format: isTerminal ? .text : .json)
+    }
+
+    /// Opens a destination of the error log.
+    static func file(_ destination: LogOptions.Destination) throws(SystemError) -> OpenFile {
+        switch destination {
+        case .standardError: OpenFile(owning: try FileSystem.log(on: 2))
+        case .standardOutput: OpenFile(owning: try FileSystem.log(on: 1))
+        case .file(let path): try OpenFile(log: path)
+        }
     }
 
     /// Writes an event; `fill` adds its fields.

@@ -2,20 +2,35 @@ internal import Configuration
 internal import Linux
 internal import Routing
 
-/// The listening sockets: made by the master, inherited by edges, and never closed while the proxy
-/// serves.
+/// The listening sockets: made by the master, inherited by edges, and never closed while their
+/// listener is configured.
+///
+/// Sockets of a new configuration are bound first and listen only when it counts, because a socket
+/// that listens gets connections, and until then nobody would accept them. Those of a listener that
+/// is gone turn clients away, until edges have taken what waits in their queues; then they close.
 final class ListenerSockets {
     /// One address of one listener, with a socket for each edge there has ever been.
     final class Bound {
         /// What the configuration asked for; port 0 asks for any.
         let requested: SocketAddress
         /// With the real port.
-        fileprivate(set) var address: SocketAddress
-        fileprivate(set) var sockets: [OpenFile] = []
+        let address: SocketAddress
+        fileprivate(set) var sockets: [OpenFile]
+        /// How many of the first `sockets` listen.
+        fileprivate var listening = 0
 
-        fileprivate init(_ requested: SocketAddress) {
+        fileprivate init(_ requested: SocketAddress, _ first: borrowing ListeningSocket)
+            throws(SystemError)
+        {
             self.requested = requested
-            address = requested
+            address = first.address
+            sockets = [OpenFile(owning: try first.descriptor.duplicate())]
+        }
+
+        /// The same sockets, to which others can be added and taken back.
+        fileprivate init(keeping other: Bound) {
+            (requested, address) = (other.requested, other.address)
+            (sockets, listening) = (other.sockets, other.listening)
         }
     }
 
@@ -35,11 +50,13 @@ final class ListenerSockets {
     }
 
     private(set) var listeners: [Listener] = []
+    /// Sockets that turn clients away, until `closeLeaving`.
+    private var leaving: [OpenFile] = []
 
     /// Binds what a configuration wants and we do not have yet; `adopt` makes it count.
     ///
-    /// Sockets that exist are kept. On failure nothing has changed. Code 69 names the owner of a
-    /// taken port.
+    /// Nothing changes for clients: what is made does not listen, and closes unless it is adopted.
+    /// Code 69 names the owner of a taken port.
     func prepare(_ front: FrontOptions) throws(MasterFailure) -> [Listener] {
         var known: [Bound] = listeners.flatMap(\.bound)
         var prepared: [Listener] = []
@@ -51,16 +68,13 @@ final class ListenerSockets {
                     known.firstIndex { $0.requested == requested }
                     ?? known.firstIndex { $0.address == requested }
                 if let index {
-                    bound.append(known.remove(at: index))
+                    bound.append(Bound(keeping: known.remove(at: index)))
                     continue
                 }
-                let fresh = Bound(requested)
                 // Both families of one listener with port 0 share the port the first one got.
                 let port = options.url.port == 0 ? bound.first?.address.port : nil
-                guard try Self.bind(fresh, port: port, options, isOptional: !bound.isEmpty) else {
-                    continue
-                }
-                bound.append(fresh)
+                let fresh = try bind(requested, port: port, isOptional: !bound.isEmpty)
+                if let fresh { bound.append(fresh) }
             }
             for one in bound { try Self.complete(one, options, edges: front.edges) }
             prepared.append(Listener(options: options, bound: bound))
@@ -68,36 +82,75 @@ final class ListenerSockets {
         return prepared
     }
 
-    /// Makes what `prepare` gave the listeners that serve; what is left over closes.
-    func adopt(_ prepared: [Listener]) { listeners = prepared }
-
-    private static func addresses(of url: ListenURL) -> [SocketAddress] {
-        let texts =
-            switch url.host {
-            case .any: ["0.0.0.0", "::"]
-            case .localhost: ["127.0.0.1", "::1"]
-            case .address(let address): [address.description]
+    /// Makes what `prepare` gave the listeners that serve; what is left over leaves.
+    ///
+    /// On failure those that served before still do.
+    func adopt(_ prepared: [Listener]) throws(MasterFailure) {
+        let all = prepared.flatMap { listener in listener.bound.map { (listener.options, $0) } }
+        // A port can still be lost to somebody else; one where we listen already cannot.
+        let ordered =
+            all.filter { $0.1.listening == 0 } + all.filter { $0.1.listening > 0 }
+        for (options, bound) in ordered {
+            do throws(SystemError) {
+                for socket in bound.sockets {
+                    try ListeningSocket.startListening(socket.number, backlog: options.backlog)
+                }
+            } catch {
+                throw Self.failure(error, bound.address)
             }
-        return texts.compactMap { SocketAddress(address: $0, port: url.port) }
+            bound.listening = bound.sockets.count
+        }
+        let kept = Set(all.flatMap { $0.1.sockets }.map(ObjectIdentifier.init))
+        let old = listeners.flatMap(\.bound).flatMap(\.sockets)
+        listeners = prepared
+        leave(old.filter { !kept.contains(ObjectIdentifier($0)) })
     }
 
-    /// Binds an address for the first time; false when its family is not there and need not be.
-    private static func bind(
-        _ bound: Bound, port: UInt16?, _ options: FrontOptions.Listener, isOptional: Bool
-    ) throws(MasterFailure) -> Bool {
-        var wanted = bound.requested
+    /// Turns everybody away: the proxy stops.
+    func retire() { leave(listeners.flatMap(\.bound).flatMap(\.sockets)) }
+
+    /// Nobody accepts from the sockets that leave any more: clients are refused from now on.
+    ///
+    /// Old edges hold copies for as long as they drain, so it is not enough to let go of ours.
+    func closeLeaving() {
+        for socket in leaving { ListeningSocket.stopListening(socket.number) }
+        leaving = []
+    }
+
+    private func leave(_ sockets: [OpenFile]) {
+        for socket in sockets { try? ListeningSocket.turnAway(socket.number) }
+        leaving += sockets
+    }
+
+    private static func addresses(of url: ListenURL) -> [SocketAddress] {
+        url.addresses.compactMap { SocketAddress(address: $0.description, port: url.port) }
+    }
+
+    /// Binds an address for the first time; nil when its family is not there and need not be.
+    private func bind(
+        _ requested: SocketAddress, port: UInt16?, isOptional: Bool
+    ) throws(MasterFailure) -> Bound? {
+        var wanted = requested
         if let port { wanted = SocketAddress(address: wanted.text, port: port) ?? wanted }
         do throws(SystemError) {
-            // Sharing a port is allowed to every process of our user: ask first whether it is free.
-            if wanted.port != 0 { try ListeningSocket.checkFree(wanted) }
-            let socket = try ListeningSocket(tcp: wanted, backlog: options.backlog)
-            bound.address = socket.address
-            bound.sockets = [OpenFile(owning: try socket.descriptor.duplicate())]
-            return true
+            if wanted.port != 0 { try checkFree(wanted) }
+            return try Bound(requested, ListeningSocket(bound: wanted))
         } catch {
             // No IPv6 on this machine.
-            if isOptional, error.number == 97 || error.number == 99 { return false }
-            throw failure(error, wanted)
+            if isOptional, error.number == 97 || error.number == 99 { return nil }
+            throw Self.failure(error, wanted)
+        }
+    }
+
+    /// Sharing a port is allowed to every process of our user, so it is asked first whether
+    /// somebody else listens there. Our own sockets are in the way of nobody: `*:443` may follow
+    /// `127.0.0.1:443`.
+    private func checkFree(_ address: SocketAddress) throws(SystemError) {
+        do throws(SystemError) {
+            try ListeningSocket.checkFree(address)
+        } catch {
+            let ours = listeners.flatMap(\.bound).flatMap(\.sockets).map(\.number)
+            guard error.isTaken, PortOwner.isShared(address, only: ours) else { throw error }
         }
     }
 
@@ -108,7 +161,7 @@ final class ListenerSockets {
         let count = options.reusesPort ? edges : 1
         while bound.sockets.count < count {
             do throws(SystemError) {
-                let socket = try ListeningSocket(tcp: bound.address, backlog: options.backlog)
+                let socket = try ListeningSocket(bound: bound.address)
                 bound.sockets.append(OpenFile(owning: try socket.descriptor.duplicate()))
             } catch {
                 throw failure(error, bound.address)

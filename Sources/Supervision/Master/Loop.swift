@@ -30,10 +30,13 @@ final class Loop {
         }
     }
 
-    /// Calls `handler` in each turn in which `descriptor` is readable, closed or broken.
-    func watch(_ descriptor: Int32, _ handler: @escaping () -> Void) throws(SystemError) -> Watch {
+    /// Calls `handler` in each turn in which `descriptor` is readable (or has room, with
+    /// `writable`), closed or broken.
+    func watch(
+        _ descriptor: Int32, writable: Bool = false, _ handler: @escaping () -> Void
+    ) throws(SystemError) -> Watch {
         lastToken += 1
-        try poller.addLevel(descriptor, token: lastToken)
+        try poller.addLevel(descriptor, token: lastToken, writable: writable)
         handlers[lastToken] = handler
         return Watch(self, lastToken, descriptor)
     }

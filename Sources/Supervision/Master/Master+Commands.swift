@@ -12,7 +12,7 @@ extension Master {
             plugins.status { [unowned self] plugins in client.succeed(status(plugins)) }
         case "reload":
             let rolls = command["apps"]?.boolean ?? false
-            reload(ReloadRequest(rollsApps: rolls, client: client))
+            reload(rolls ? ReloadRequest(rollers: [client]) : ReloadRequest(clients: [client]))
         case "stop": stop(client)
         case let other:
             client.fail(MasterFailure(.usage, "there is no command \(other ?? "")"))
@@ -109,7 +109,7 @@ extension EdgeFleet.Phase {
     /// The words that endpoints have too.
     fileprivate var word: String {
         switch self {
-        case .starting: "starting"
+        case .starting, .prepared: "starting"
         case .accepting: "ready"
         case .draining, .stopping: "draining"
         }

@@ -3,26 +3,34 @@ internal import Linux
 internal import Routing
 internal import Signals
 
-/// A wish for a new configuration, and who waits for the answer.
+/// A wish for a new configuration, and who waits for the answer: nobody, when a signal asked.
 struct ReloadRequest {
-    /// Kept app workers are rolled too.
-    var rollsApps: Bool
-    /// Nil: a signal asked.
-    var client: AdminSocket.Client?
+    /// Who waits for the new configuration.
+    var clients: [AdminSocket.Client] = []
+    /// Who waits for kept app workers to be rolled, too.
+    var rollers: [AdminSocket.Client] = []
+
+    /// Several wishes are one.
+    mutating func join(_ other: ReloadRequest) {
+        clients += other.clients
+        rollers += other.rollers
+    }
+
+    func fail(_ failure: MasterFailure) {
+        for client in clients + rollers { client.fail(failure) }
+    }
 }
 
 extension Master {
     /// Reads the configuration anew and goes over to it; on any error the old one serves on.
     func reload(_ request: ReloadRequest) {
-        guard phase == .serving else {
-            request.client?.fail(
-                MasterFailure(
-                    .failed, phase == .stopping ? "the proxy is stopping" : "the proxy is starting")
-            )
-            return
+        guard phase != .stopping else {
+            return request.fail(MasterFailure(.failed, "the proxy is stopping"))
         }
         guard changeover == nil else {
-            reloadAgain.append(request)
+            // The file may have changed since it was read: once more, when this one is over.
+            reloadAgain = reloadAgain ?? ReloadRequest()
+            reloadAgain?.join(request)
             return
         }
         do throws(MasterFailure) {
@@ -39,6 +47,7 @@ extension Master {
         case .failure(let failure): throw failure
         }
         let plan = try MasterPlan(reading)
+        try refuseMoved(plan)
         say(reading.warnings)
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
@@ -48,12 +57,7 @@ extension Master {
                     + "\(SharedMemory.edgeSlots) are; wait until old edges have ended")
         }
         warnOfFixed(plan)
-        do throws(SystemError) {
-            // A log that cannot be opened is an error like any other.
-            try LogFiles().open(plan.logs)
-        } catch {
-            throw MasterFailure(error, while: "logs.access.path")
-        }
+        try Self.tryLogs(plan.logs)
         let prepared = try listeners.prepare(plan.options.front)
         let preparation = try services.prepare(plan, mayFail: false) { [unowned self] in advance() }
         let changeover = Changeover(
@@ -64,19 +68,54 @@ extension Master {
         advance()
     }
 
-    /// What is fixed for the life of a proxy, because shared memory and folders are made at its
-    /// start.
+    /// A log that cannot be opened is an error like any other.
+    private static func tryLogs(_ logs: LogOptions) throws(MasterFailure) {
+        do throws(SystemError) {
+            try LogFiles().open(logs)
+        } catch {
+            throw MasterFailure(error, while: "logs.access.path")
+        }
+        do throws(SystemError) {
+            _ = try EventLog.file(logs.error)
+        } catch {
+            throw MasterFailure(error, while: "logs.error.path")
+        }
+    }
+
+    /// Refuses another place for what is made at the start: nobody would find the proxy there.
+    /// Nor another user: old and new edges share worker sockets and the spool, which have one
+    /// owner.
+    private func refuseMoved(_ plan: MasterPlan) throws(MasterFailure) {
+        let (old, new) = (self.plan.options, plan.options)
+        guard plan.account?.user == self.plan.account?.user,
+            plan.account?.group == self.plan.account?.group
+        else {
+            throw MasterFailure(
+                .configuration, "user, group: they are fixed while the proxy runs; restart it")
+        }
+        let places = [
+            ("admin.socket", old.adminSocket, new.adminSocket),
+            ("directories.runtime", old.directories.runtime, new.directories.runtime),
+            ("directories.state", old.directories.state, new.directories.state),
+            ("directories.spool", old.directories.spool, new.directories.spool),
+        ]
+        let moved = places.filter { $0.1 != $0.2 }.map { "\($0.0) from \($0.1) to \($0.2)" }
+        guard !moved.isEmpty else { return }
+        throw MasterFailure(
+            .configuration,
+            "a reload cannot move \(moved.joined(separator: ", nor ")); restart the proxy")
+    }
+
+    /// What is fixed for the life of a proxy, because shared memory is made at its start.
     private func warnOfFixed(_ new: MasterPlan) {
         var changed: [String] = []
-        if new.options.directories != plan.options.directories { changed.append("directories") }
-        if new.options.adminSocket != plan.options.adminSocket { changed.append("admin.socket") }
         if new.options.front.services != plan.options.front.services {
             changed.append("limits.services")
         }
         if new.options.front.endpoints != plan.options.front.endpoints {
             changed.append("limits.endpoints")
         }
-        if new.options.front.connectionsPerEdge > plan.options.front.connectionsPerEdge {
+        if new.options.front.connectionsPerEdge > site.memory.connectionsPerEdge {
             changed.append("limits.connections of an edge, upwards")
         }
         guard !changed.isEmpty else { return }
@@ -89,15 +128,8 @@ extension Master {
     /// The new configuration serves: says so, and rolls what was asked for.
     func reloaded(_ changeover: Changeover, from old: MasterPlan) {
         if old.logs != plan.logs {
-            do throws(SystemError) {
-                try log.open(plan.logs)
-                try logFiles.open(plan.logs)
-                // The new edges were started with the old files.
-                edges.reopenLogs()
-                plugins.reopenLogs()
-            } catch {
-                log.error("logs_failed") { line in line.add("error", text: error.description) }
-            }
+            // The new edges were started with the old files.
+            openLogs()
         }
         let changes = changeover.preparation.changes
         let apps = changes.isEmpty ? "app code unchanged" : changes.summary
@@ -109,11 +141,8 @@ extension Master {
         site.signals.configurationReloaded(generation: generation, differences: apps)
         guard let request = changeover.request else { return }
         let result: JSONValue = ["generation": .whole(generation), "services": .string(apps)]
-        if request.rollsApps {
-            roll(changes.kept, request.client, result)
-        } else {
-            request.client?.succeed(result)
-        }
+        for client in request.clients { client.succeed(result) }
+        if !request.rollers.isEmpty { roll(changes.kept, request.rollers, result) }
     }
 
     /// The old configuration serves on: says why.
@@ -129,36 +158,33 @@ extension Master {
             }
         }
         site.signals.configurationRejected(generation: generation, diagnostics: text)
-        request?.client?.fail(failure)
+        request?.fail(failure)
     }
 
-    /// Goes on with what was asked for meanwhile; several wishes are one.
+    /// Goes on with what was asked for meanwhile.
     func continueReloads() {
-        guard phase == .serving, changeover == nil, !reloadAgain.isEmpty else { return }
-        let waiting = reloadAgain
-        reloadAgain = []
-        for request in waiting.dropLast() { reloadAgain.append(request) }
-        if let last = waiting.last { reload(last) }
+        guard let request = reloadAgain else { return }
+        reloadAgain = nil
+        reload(request)
     }
 
     /// Replaces the workers of every service by others with the code of now.
-    func rollApps(_ client: AdminSocket.Client?) {
-        guard phase == .serving else {
-            client?.fail(MasterFailure(.failed, "the proxy is not serving"))
-            return
-        }
-        roll(services.units.map(\.name), client, ["generation": .whole(generation)])
+    func rollApps() {
+        guard phase == .serving else { return }
+        roll(services.units.map(\.name), [], .null)
     }
 
-    private func roll(_ names: [String], _ client: AdminSocket.Client?, _ result: JSONValue) {
+    private func roll(_ names: [String], _ clients: [AdminSocket.Client], _ result: JSONValue) {
         services.roll(names) { names, failures in
-            guard failures.isEmpty else {
-                client?.fail(MasterFailure(.failed, failures.joined(separator: "; ")))
-                return
-            }
             var members = result.members ?? []
             members.append(.init(name: "rolled", value: .array(names.map { .string($0) })))
-            client?.succeed(.object(members))
+            for client in clients {
+                if failures.isEmpty {
+                    client.succeed(.object(members))
+                } else {
+                    client.fail(MasterFailure(.failed, failures.joined(separator: "; ")))
+                }
+            }
         }
     }
 }

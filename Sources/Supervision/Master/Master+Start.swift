@@ -14,10 +14,14 @@ final class Changeover {
     let prepared: [ListenerSockets.Listener]
     let request: ReloadRequest?
     let startedAt = Clock.monotonic
+    /// Plug-ins have been told to listen to what it brings; edges are started when they do.
+    var hasPlugins = false
     /// The new edges have been started.
     var hasEdges = false
-    /// Every new edge accepts.
-    var isAccepting = false
+    /// The new edges have nothing more to wait for. At the start they accept by then.
+    var isPrepared = false
+    /// The configuration that it follows, from when it counts on: old edges are being told.
+    var predecessor: MasterPlan?
 
     init(
         plan: MasterPlan, generation: Int, isStart: Bool,
@@ -60,7 +64,7 @@ extension Master {
             plan: plan, generation: 1, isStart: true, preparation: preparation,
             prepared: prepared, request: nil)
         self.changeover = changeover
-        listeners.adopt(prepared)
+        try listeners.adopt(prepared)
         services.begin(preparation)
         // Plug-ins listen before the first request can come.
         plugins.adopt(plan) { [unowned self] in startEdges(changeover) }
@@ -68,11 +72,14 @@ extension Master {
 
     private func connectParts() {
         admin.received = { [unowned self] in obey($0, $1) }
-        edges.accepting = { [unowned self] generation in
+        edges.prepared = { [unowned self] generation in
             guard let changeover, changeover.generation == generation else { return }
-            changeover.isAccepting = true
+            // At the start requests may wait for workers; later they stay with the old edges.
+            guard !changeover.isStart else { return edges.takeOver(by: generation, limit: 0) }
+            changeover.isPrepared = true
             advance()
         }
+        edges.settled = { [unowned self] in settled() }
         edges.failed = { [unowned self] generation in
             guard let changeover, changeover.generation == generation else { return }
             abandon(
@@ -115,36 +122,54 @@ extension Master {
 
     /// Goes one step on with a changeover, if what it waits for is there.
     func advance() {
-        guard let changeover, phase != .stopping else { return }
+        guard let changeover, changeover.predecessor == nil, phase != .stopping else { return }
         if let message = changeover.preparation.failure {
             return abandon(changeover, MasterFailure(.failed, message))
         }
         guard changeover.preparation.hasSettled else { return }
-        if !changeover.hasEdges && !changeover.isStart {
+        if !changeover.hasPlugins && !changeover.isStart {
+            changeover.hasPlugins = true
             // Requests reach new edges only when everything behind them is there.
             return plugins.adopt(changeover.plan) { [unowned self] in startEdges(changeover) }
         }
-        if changeover.isAccepting { commit(changeover) }
+        if changeover.isPrepared { commit(changeover) }
     }
 
+    /// The new configuration counts; what is left is that edges do as they are told.
     private func commit(_ changeover: Changeover) {
-        self.changeover = nil
-        let old = plan
+        if !changeover.isStart {
+            do throws(MasterFailure) {
+                try listeners.adopt(changeover.prepared)
+            } catch {
+                return abandon(changeover, error)
+            }
+        }
+        changeover.predecessor = plan
         plan = changeover.plan
         generation = changeover.generation
-        listeners.adopt(changeover.prepared)
         site.edges = plan.options.front.edges
         site.edgeAccount = plan.account
-        if !changeover.isStart {
-            edges.takeOver(by: generation, limit: plan.options.front.drainAfterReload)
-        }
         services.commit(changeover.preparation, plan: plan, generation: generation)
-        if changeover.isStart {
-            sayReady(changeover)
-        } else {
-            reloaded(changeover, from: old)
+        guard changeover.isStart else {
+            return edges.takeOver(by: generation, limit: plan.options.front.drainAfterReload)
         }
+        self.changeover = nil
+        sayReady(changeover)
         continueReloads()
+    }
+
+    /// Who is to accept does, and nobody else.
+    private func settled() {
+        listeners.closeLeaving()
+        guard let changeover, phase != .stopping else { return }
+        if changeover.isStart {
+            changeover.isPrepared = true
+            advance()
+        } else if let old = changeover.predecessor {
+            self.changeover = nil
+            reloaded(changeover, from: old)
+            continueReloads()
+        }
     }
 
     private func sayReady(_ changeover: Changeover) {
@@ -191,6 +216,7 @@ extension Master {
         services.withdraw(changeover.preparation)
         guard !changeover.isStart else {
             self.failure = failure
+            reloadAgain?.fail(failure)
             return
         }
         if changeover.hasEdges { edges.withdraw(generation: changeover.generation) }

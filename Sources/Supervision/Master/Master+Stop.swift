@@ -18,12 +18,11 @@ extension Master {
         if let changeover {
             self.changeover = nil
             services.withdraw(changeover.preparation)
-            changeover.request?.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
+            changeover.request?.fail(MasterFailure(.failed, "the proxy is stopping"))
         }
-        for request in reloadAgain {
-            request.client?.fail(MasterFailure(.failed, "the proxy is stopping"))
-        }
-        reloadAgain = []
+        reloadAgain?.fail(MasterFailure(.failed, "the proxy is stopping"))
+        reloadAgain = nil
+        listeners.retire()
         edges.stop(limit: plan.options.front.drain)
         continueStop()
     }
@@ -33,8 +32,9 @@ extension Master {
         guard phase == .stopping, edges.isEmpty else { return }
         guard stopStep > 0 else {
             stopStep = 1
-            plugins.stop()
             resolver.stop()
+            guard !isStoppingNow else { return endOthersNow() }
+            plugins.stop()
             services.stop()
             return
         }
@@ -46,13 +46,17 @@ extension Master {
         end()
     }
 
+    /// Edges first here too: what they cut is in their log before workers go.
     private func stopNow() {
         log.info("stopping_now")
+        isStoppingNow = true
         edges.stopNow()
-        plugins.stopNow()
-        resolver.stop()
-        stopStep = 1
-        services.stopNow()
+        if stopStep > 0 { endOthersNow() }
         continueStop()
+    }
+
+    private func endOthersNow() {
+        plugins.stopNow()
+        services.stopNow()
     }
 }

@@ -42,6 +42,8 @@ package final class Master {
     let resolver: Resolver
     let plugins: PluginKeeper
     let admin: AdminSocket
+    /// Those of the worker sockets and of the Python host.
+    private let ownFolders: [OwnFolder]
     private let signalQueue: SignalQueue
     private var signalWatch: Loop.Watch?
 
@@ -50,8 +52,8 @@ package final class Master {
     var generation = 0
     /// A change of configuration under way; the start is the first.
     var changeover: Changeover?
-    /// A reload was asked for while another was under way.
-    var reloadAgain: [ReloadRequest] = []
+    /// A reload was asked for while another, or the start, was under way.
+    var reloadAgain: ReloadRequest?
     /// Who waits for the end.
     var stopAnswers: [AdminSocket.Client] = []
     var phase = Phase.starting
@@ -59,11 +61,18 @@ package final class Master {
     var failure: MasterFailure?
     /// How far a stop is: 0 edges, 1 everything else, 2 done.
     var stopStep = 0
+    /// A second signal asked for the end.
+    var isStoppingNow = false
     private var housekeepingAt: UInt64 = 0
     private var isOver = false
+    /// What is in the way of making files again; said once.
+    private var restoreFailure: String?
 
     enum Phase { case starting, serving, stopping }
 
+    /// How long the end of what a failed start began is waited for, in nanoseconds: it was killed,
+    /// and needs milliseconds.
+    private static let endLimit: UInt64 = 5_000_000_000
     /// How often what nobody waits for is looked after, in nanoseconds.
     private static let housekeepingInterval: UInt64 = 1_000_000_000
     /// How often the TLS ticket keys change, in nanoseconds: a ticket is good for two periods at
@@ -75,8 +84,13 @@ package final class Master {
         do throws(MasterFailure) {
             let master = try Master(manner)
             defer { master.cleanUp() }
-            try master.start()
-            try master.serve()
+            do throws(MasterFailure) {
+                try master.start()
+                try master.serve()
+            } catch {
+                master.endAtOnce()
+                throw error
+            }
             return 0
         } catch {
             let text =
@@ -101,7 +115,9 @@ package final class Master {
                 SignalNumber.hup, SignalNumber.int, SignalNumber.quit, SignalNumber.term,
                 SignalNumber.usr1, SignalNumber.usr2, SignalNumber.child,
             ])
-            SignalQueue.ignore(SignalNumber.pipe)
+            // A log's pipe without a reader, or a limit on file sizes, is an error of that write
+            // alone.
+            for signal in [SignalNumber.pipe, SignalNumber.fileSize] { SignalQueue.ignore(signal) }
             try ProcessTraits.becomeSubreaper()
             _ = try ResourceLimit.raise(.openFiles, to: Self.openFilesWanted)
             loop = try Loop()
@@ -117,7 +133,7 @@ package final class Master {
         resolver = Resolver(site)
         services = ServiceKeeper(site, resolver: resolver)
         plugins = PluginKeeper(site)
-        try Self.prepareRuntime(site)
+        ownFolders = try Self.prepareRuntime(site, admin)
         log.hidesProgress = log.isTerminal
         say(reading.warnings)
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
@@ -138,9 +154,7 @@ package final class Master {
 
     private func serve() throws(MasterFailure) {
         do throws(SystemError) {
-            signalWatch = try loop.watch(signalQueue.descriptor.number) { [unowned self] in
-                takeSignals()
-            }
+            try watchSignals()
             while !isOver && failure == nil {
                 try loop.turn(until: deadline)
                 tick(now: Clock.monotonic)
@@ -148,19 +162,35 @@ package final class Master {
         } catch {
             throw MasterFailure(error, while: "the loop broke")
         }
-        if let failure {
-            endAtOnce()
-            throw failure
+        if let failure { throw failure }
+    }
+
+    private func watchSignals() throws(SystemError) {
+        guard signalWatch == nil else { return }
+        signalWatch = try loop.watch(signalQueue.descriptor.number) { [unowned self] in
+            takeSignals()
         }
     }
 
-    /// The start failed: children see the end of their channels; those that would not look are
-    /// killed.
+    /// The start failed: everything that was started is killed and waited for, for `endLimit` at
+    /// most. What then still lives sees the end of its channels.
     private func endAtOnce() {
+        phase = .stopping
+        stopStep = 2
         edges.stopNow()
         services.stopNow()
         plugins.stopNow()
         resolver.stop()
+        let latest = Clock.monotonic + Self.endLimit
+        do throws(SystemError) {
+            try watchSignals()
+            while ChildProcess.hasAny, Clock.monotonic < latest {
+                try loop.turn(until: min(deadline ?? latest, latest))
+                tick(now: Clock.monotonic)
+            }
+        } catch {
+            return
+        }
     }
 
     private var deadline: UInt64? {
@@ -180,6 +210,7 @@ package final class Master {
         if phase == .stopping { continueStop() }
         guard now >= housekeepingAt else { return }
         housekeepingAt = now + Self.housekeepingInterval
+        restoreFiles()
         services.review()
         services.reclaim()
         rotateTicketKeys()
@@ -199,9 +230,9 @@ package final class Master {
         while let signal = signalQueue.next() {
             switch signal {
             case SignalNumber.child: site.children.reap()
-            case SignalNumber.hup: reload(ReloadRequest(rollsApps: false, client: nil))
+            case SignalNumber.hup: reload(ReloadRequest())
             case SignalNumber.usr1: reopenLogs()
-            case SignalNumber.usr2: rollApps(nil)
+            case SignalNumber.usr2: rollApps()
             case SignalNumber.term, SignalNumber.int, SignalNumber.quit: stop()
             default: break
             }
@@ -211,53 +242,86 @@ package final class Master {
     /// Everything has ended: the loop ends with this turn.
     func end() { isOver = true }
 
-    private func reopenLogs() {
-        do throws(SystemError) {
-            try log.open(plan.logs)
-            try logFiles.open(plan.logs)
-            edges.reopenLogs()
-            plugins.reopenLogs()
-            log.info("logs_reopened")
-        } catch {
-            log.error("logs_failed") { line in line.add("error", text: error.description) }
+    private func reopenLogs() { if openLogs() { log.info("logs_reopened") } }
+
+    /// Opens each log anew and hands it on; one that cannot be opened stays as it is. False when
+    /// there is such a one.
+    @discardableResult
+    func openLogs() -> Bool {
+        func open(_ key: String, _ body: () throws(SystemError) -> Void) -> Bool {
+            do throws(SystemError) {
+                try body()
+                return true
+            } catch {
+                log.error("logs_failed") { line in
+                    line.add("key", text: key)
+                    line.add("error", text: error.description)
+                }
+                return false
+            }
         }
+        let hasErrors = open("logs.error.path") { () throws(SystemError) in
+            try log.open(plan.logs)
+        }
+        let hasAccess = open("logs.access.path") { () throws(SystemError) in
+            try logFiles.open(plan.logs)
+        }
+        edges.reopenLogs()
+        plugins.reopenLogs()
+        return hasErrors && hasAccess
     }
 
     // MARK: folders
 
+    /// Makes again what somebody has removed from under us: the folders of the worker sockets (the
+    /// workers follow, when edges find their sockets gone) and of the host, and the control socket.
+    private func restoreFiles() {
+        do throws(MasterFailure) {
+            try RuntimeFolder.make(site.runtime)
+            for folder in ownFolders where try folder.restore() { sayRestored(folder.path) }
+            if try admin.restore() { sayRestored(admin.path) }
+            restoreFailure = nil
+        } catch {
+            guard restoreFailure != error.message else { return }
+            restoreFailure = error.message
+            log.error("restore_failed") { line in line.add("error", text: error.message) }
+        }
+    }
+
+    private func sayRestored(_ path: String) {
+        log.warning("restored") { line in
+            line.add("path", text: path)
+            line.add("text", text: "it was removed while the proxy runs, and is made again")
+        }
+    }
+
     private static func prepareFolders(
         _ folders: DirectoryOptions, account: Account?
     ) throws(MasterFailure) {
-        func make(_ path: String, _ mode: UInt32, for account: Account?) throws(MasterFailure) {
-            do throws(SystemError) {
-                try FileSystem.makeFolder(path, mode: mode)
-                if let account {
-                    try FileSystem.changeOwner(path, user: account.user, group: account.group)
-                }
-            } catch {
-                throw MasterFailure(error, while: "cannot make the folder \(path)")
-            }
+        try RuntimeFolder.make(folders.runtime)
+        do throws(SystemError) {
+            try FileSystem.makeFolder(folders.state, mode: 0o711)
+        } catch {
+            throw MasterFailure(error, while: "cannot make the folder \(folders.state)")
         }
-        try make(folders.runtime, 0o711, for: nil)
-        try make(folders.state, 0o711, for: nil)
-        try make(folders.spool, 0o700, for: account)
+        try SpoolFolder.make(folders.spool, for: account, state: folders.state)
     }
 
-    /// Empties what an earlier run left, and writes the Python host out.
-    private static func prepareRuntime(_ site: MasterSite) throws(MasterFailure) {
-        do throws(SystemError) {
-            try FileSystem.removeTree(site.socketFolder)
-            try FileSystem.makeFolder(site.socketFolder, mode: 0o711)
-            try FileSystem.removeTree(site.hostFolder)
-            try PythonHost.write(to: site.hostFolder)
+    /// Empties what an earlier run left.
+    private static func prepareRuntime(
+        _ site: MasterSite, _ admin: AdminSocket
+    ) throws(MasterFailure) -> [OwnFolder] {
+        do throws(MasterFailure) {
+            let sockets = try OwnFolder(site.socketFolder, mode: 0o711)
+            return [sockets, try OwnFolder(site.hostFolder, mode: 0o755)]
         } catch {
-            throw MasterFailure(error, while: "cannot prepare \(site.runtime)")
+            admin.close()
+            throw error
         }
     }
 
     private func cleanUp() {
         admin.close()
-        try? FileSystem.removeTree(site.socketFolder)
-        try? FileSystem.removeTree(site.hostFolder)
+        for folder in ownFolders { folder.remove() }
     }
 }

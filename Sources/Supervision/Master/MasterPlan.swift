@@ -1,3 +1,4 @@
+internal import Board
 package import Configuration
 internal import Linux
 internal import Routing
@@ -7,8 +8,8 @@ internal import Signals
 /// the master may read.
 package struct MasterReading: Sendable {
     package var configuration: EffectiveConfiguration
-    /// Certificates and keys for the edges, as `TLS.CertificateBundle` encodes them; empty without
-    /// https.
+    /// Certificates, keys and upstreams' authorities for the edges, as `TLS.CertificateBundle`
+    /// encodes them; empty without any.
     package var certificates: [UInt8]
     /// The folder of the file, where plug-ins start.
     package var folder: String
@@ -60,7 +61,8 @@ struct PoolPlan: Equatable {
 /// What stands behind a service.
 enum ServiceBacking: Equatable {
     case pool(PoolPlan)
-    case upstreams([ServiceOptions.Upstream])
+    /// - Parameter capacity: connections to each of them, over all edges.
+    case upstreams([ServiceOptions.Upstream], capacity: Int)
 }
 
 /// The configuration as the master obeys it.
@@ -81,14 +83,19 @@ struct MasterPlan {
         options = MasterOptions(configuration)
         logs = LogOptions(configuration)
         plugins = PluginOptions.all(configuration)
-        lines = Array(configuration.lines.utf8)
+        // What programs are told in their environment, passwords often, is for nobody else.
+        lines = Array(configuration.lines(without: [PoolOptions.environmentPath]).utf8)
         certificates = reading.certificates
         folder = reading.folder
         account = try Self.account(options.user, options.group, of: "user")
         var services: [(options: ServiceOptions, backing: ServiceBacking)] = []
         for service in ServiceOptions.all(configuration) {
             guard let pool = PoolOptions(configuration, service: service.name) else {
-                services.append((service, .upstreams(service.upstreams)))
+                // As in SQLAlchemy, where each process has a pool of its own.
+                let all =
+                    (service.pool.size + service.pool.maxOverflow) * options.front.edges
+                services.append(
+                    (service, .upstreams(service.upstreams, capacity: min(all, capacityMax))))
                 continue
             }
             var account = account

@@ -24,10 +24,19 @@ final class MasterSite {
         signals = MasterSignals(memory)
     }
 
+    private var lastLife = 0
+
+    /// A number that nothing else has in the life of this master: what is named with it can be
+    /// removed without asking whose it is now.
+    func takeLife() -> Int {
+        lastLife += 1
+        return lastLife
+    }
+
     /// The folder of the worker sockets, through which edges pass and that nobody can list.
-    var socketFolder: String { "\(runtime)/workers" }
+    var socketFolder: String { RuntimeFolder.sockets(in: runtime) }
     /// The folder of the Python host.
-    var hostFolder: String { "\(runtime)/host" }
+    var hostFolder: String { RuntimeFolder.host(in: runtime) }
 
     /// The environment that children begin with: ours, without what was meant for us alone.
     static let environment: [String] = ProcessTraits.environment.filter { entry in
@@ -38,39 +47,20 @@ final class MasterSite {
 
 /// Who is told when which child has ended.
 final class ChildTable {
-    private var handlers: [Int32: (ProcessEnd?) -> Void] = [:]
-    /// Children that ended before anybody said whose they are: grandchildren whose parent died
-    /// first.
-    private var unclaimed: [(pid: Int32, end: ProcessEnd)] = []
-    private static let unclaimedMax = 64
+    private var handlers: [Int32: (ProcessEnd) -> Void] = [:]
 
-    /// Has `ended` called once when the child has been reaped; at once if it has been.
-    func register(_ pid: Int32, ended: @escaping (ProcessEnd?) -> Void) {
-        if let index = unclaimed.firstIndex(where: { $0.pid == pid }) {
-            ended(unclaimed.remove(at: index).end)
-            return
-        }
-        handlers[pid] = ended
-    }
+    /// Has `ended` called once when the child has been reaped.
+    func register(_ pid: Int32, ended: @escaping (ProcessEnd) -> Void) { handlers[pid] = ended }
+
+    /// Somebody waits for this child already.
+    func isKnown(_ pid: Int32) -> Bool { handlers[pid] != nil }
 
     /// Nobody waits for the child any more.
     func forget(_ pid: Int32) { handlers[pid] = nil }
 
-    /// Reaps every child that has ended.
+    /// Reaps every child that has ended; orphans that nobody waits for are only laid to rest.
     func reap() {
-        while let (pid, end) = ChildProcess.reapAny() {
-            if let handler = handlers.removeValue(forKey: pid) {
-                handler(end)
-            } else {
-                unclaimed.append((pid, end))
-                if unclaimed.count > Self.unclaimedMax { unclaimed.removeFirst() }
-            }
-        }
-    }
-
-    /// A child whose end was learned in another way; nil when nobody can say how.
-    func ended(_ pid: Int32, _ end: ProcessEnd?) {
-        handlers.removeValue(forKey: pid)?(end)
+        while let (pid, end) = ChildProcess.reapAny() { handlers.removeValue(forKey: pid)?(end) }
     }
 }
 

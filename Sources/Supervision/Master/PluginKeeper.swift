@@ -40,20 +40,24 @@ final class PluginKeeper {
     /// What to do once the host that was asked for is ready, or has not become so in time.
     private var waiting: (() -> Void)?
     private var waitUntil: UInt64?
+    /// Who waits for figures, and until when.
     private var asked: [(JSONValue) -> Void] = []
+    private var askedUntil: UInt64?
 
     /// How long the first edge waits for the host, in nanoseconds.
     private static let readyLimit: UInt64 = 5_000_000_000
     /// How long a host has to deliver what is queued and to end its plug-ins: 2 s, and 1 s each for
     /// end of file, TERM and KILL (contract, section 6), with something to spare. Nanoseconds.
     private static let stopLimit: UInt64 = 6_000_000_000
+    /// How long `status` waits for the host's figures, in nanoseconds.
+    private static let statusLimit: UInt64 = 1_000_000_000
 
     init(_ site: MasterSite) { self.site = site }
 
     var isEmpty: Bool { current == nil && former == nil && leaving.isEmpty }
 
     var deadline: UInt64? {
-        ([restartAt, waitUntil] + leaving.map(\.deadline)).compactMap { $0 }.min()
+        ([restartAt, waitUntil, askedUntil] + leaving.map(\.deadline)).compactMap { $0 }.min()
     }
 
     /// Starts the host that a plan needs, replacing the one there is when its plug-ins differ;
@@ -100,17 +104,37 @@ final class PluginKeeper {
             start()
         }
         if let due = waitUntil, due <= now { goOn() }
+        if let due = askedUntil, due <= now { answer(unknown) }
         for host in leaving where (host.deadline ?? .max) <= now {
             host.deadline = nil
             host.process.send(SignalNumber.kill)
         }
     }
 
-    /// Asks for the plug-ins' figures; answers with an empty list when nobody is there.
+    /// Asks for the plug-ins' figures. A host that does not answer, because it hangs, starts or
+    /// ends, holds nobody up: its plug-ins are `unknown` then.
     func status(_ answer: @escaping (JSONValue) -> Void) {
         guard let current, current.isReady, current.channel?.send(["command": "status"]) == true
-        else { return answer(.array([])) }
+        else { return answer(unknown) }
         asked.append(answer)
+        askedUntil = askedUntil ?? Clock.monotonic + Self.statusLimit
+    }
+
+    private func answer(_ figures: JSONValue) {
+        askedUntil = nil
+        let answers = asked
+        asked = []
+        for answer in answers { answer(figures) }
+    }
+
+    private var unknown: JSONValue {
+        .array(
+            (current?.plan.plugins ?? []).map { plugin in
+                [
+                    "name": .string(plugin.name), "pid": .null, "state": "unknown",
+                    "delivered": .null, "dropped": .null, "failures": .null,
+                ]
+            })
     }
 
     func reopenLogs() {
@@ -186,10 +210,7 @@ final class PluginKeeper {
         case "ready":
             host.isReady = true
             if host === current { goOn() }
-        case "status":
-            let answers = asked
-            asked = []
-            for answer in answers { answer(message["plugins"] ?? .array([])) }
+        case "status": answer(message["plugins"] ?? .array([]))
         default: break
         }
     }
@@ -200,10 +221,8 @@ final class PluginKeeper {
         leaving.removeAll { $0 === host }
         if former === host { former = nil }
         guard host === current else { return }
+        answer(unknown)
         current = nil
-        let answers = asked
-        asked = []
-        for answer in answers { answer(.array([])) }
         guard !isStopping else { return }
         site.log.error("plugin_host_exited") { line in
             line.add("pid", Int(host.process.pid))

@@ -14,7 +14,7 @@ final class Pool {
     private var server: (any AppServer)!
     private(set) var workers: [WorkerKey: Worker] = [:]
     private var endpoints: [WorkerKey: EndpointReference] = [:]
-    /// Requests that earlier incarnations of each slot had.
+    /// Requests that incarnations of each slot had that have ended.
     private var requestsBefore: [Int: UInt64] = [:]
     private var queue: [PoolState.Action] = []
     private var isPerforming = false
@@ -34,21 +34,20 @@ final class Pool {
     var settled: (Bool) -> Void = { _ in }
     /// Called when the code could not be loaded: one line, and the traceback.
     var loadFailed: (String, String) -> Void = { _, _ in }
-    /// Called when a roll is over; with a line when it failed.
+    /// Called when a roll that was asked for is over; with a line when it failed.
     var rolled: (String?) -> Void = { _ in }
     /// Called when nobody is left.
     var ended: () -> Void = {}
+    /// Who waits for the end of the roll. One that begins meanwhile takes its place: its code is
+    /// newer.
+    private var rollWaiters: [(String?) -> Void] = []
 
-    /// - Parameter firstIncarnation: larger than that of any life the service has had.
-    init(_ plan: PoolPlan, service: Int, site: MasterSite, firstIncarnation: Int)
-        throws(MasterFailure)
-    {
+    init(_ plan: PoolPlan, service: Int, site: MasterSite) throws(MasterFailure) {
         self.plan = plan
         self.service = service
         self.site = site
         state = PoolState(
-            workers: plan.workers, startLimit: plan.startLimit, drainLimit: plan.drainLimit,
-            firstIncarnation: firstIncarnation)
+            workers: plan.workers, startLimit: plan.startLimit, drainLimit: plan.drainLimit)
         // A worker, its successor, and what still drains of the rolls before.
         let count = plan.workers * 4
         do {
@@ -71,13 +70,32 @@ final class Pool {
     func begin() { server.prepare() }
 
     func drain(cause: PoolState.Cause) {
+        // What replaces the workers has newer code than the roll would have brought.
+        endRoll(cause == .replaced ? nil : Self.stopText)
         perform(state.drain(now: Clock.monotonic, cause: cause))
     }
 
-    func killAll() { perform(state.killAll()) }
+    func killAll() {
+        endRoll(Self.stopText)
+        perform(state.killAll())
+    }
 
-    /// Loads the code anew and replaces the workers one by one.
-    func roll() { server.renew() }
+    private static let stopText = "the proxy is stopping"
+
+    /// Loads the code anew and replaces the workers one by one; `done` gets a line when that
+    /// failed.
+    func roll(done: @escaping (String?) -> Void) {
+        rollWaiters.append(done)
+        server.renew()
+    }
+
+    private func endRoll(_ failure: String?) {
+        guard !rollWaiters.isEmpty else { return }
+        let waiters = rollWaiters
+        rollWaiters = []
+        rolled(failure)
+        for waiter in waiters { waiter(failure) }
+    }
 
     func tick(now: UInt64) {
         server.tick(now: now)
@@ -141,7 +159,7 @@ final class Pool {
     func preparationFailed(_ message: String, traceback: String) {
         lastFailure = message
         loadFailed(message, traceback)
-        rolled(message)
+        endRoll(message)
     }
 
     func started(_ worker: Worker, pid: Int32) {
@@ -188,7 +206,30 @@ final class Pool {
         let cause = state.cause(worker.key)
         report(worker, end, cause)
         giveBack(worker)
-        perform(state.exited(worker.key, now: Clock.monotonic))
+        let served = requests(worker)
+        requestsBefore[worker.key.slot, default: 0] += served
+        perform(state.exited(worker.key, hasServed: served > 0, now: Clock.monotonic))
+    }
+
+    /// Requests that a worker was given.
+    private func requests(_ worker: Worker) -> UInt64 {
+        guard let reference = endpoints[worker.key] else { return 0 }
+        let all = site.memory.table.requests(Int(reference.index))
+        return all - min(all, worker.requestsBefore)
+    }
+
+    private func report(
+        crashLoop key: WorkerKey, _ lives: Int, _ lasting: UInt64, _ wait: UInt64
+    ) {
+        site.log.error("worker_crash_loop") { line in
+            line.add("service", text: name)
+            line.add("worker", key.slot)
+            line.add("ended", lives)
+            line.add("within_seconds", seconds: lasting)
+            line.add("next_start_seconds", seconds: wait)
+            line.add("ready_workers", state.readyCount)
+            line.add("error", text: lastFailure ?? "")
+        }
     }
 
     private func report(_ worker: Worker, _ end: ProcessEnd?, _ cause: PoolState.Cause?) {
@@ -250,9 +291,11 @@ final class Pool {
                 }
             }
             settled(isReady)
-        case .rolled: rolled(nil)
+        case .crashLoop(let key, let lives, let lasting, let wait):
+            report(crashLoop: key, lives, lasting, wait)
+        case .rolled: endRoll(nil)
         case .rollFailed:
-            rolled(lastFailure ?? "a new worker did not become ready; the old ones stay")
+            endRoll(lastFailure ?? "a new worker did not become ready; the old ones stay")
         case .ended:
             server.close()
             hasEnded = true
@@ -272,14 +315,15 @@ final class Pool {
                 throw error
             }
             let worker = Worker(
-                key: key, address: address, room: room, startedAt: Clock.monotonic)
+                key: key, address: address, room: room,
+                requestsBefore: requestsBefore[key.slot] ?? 0, startedAt: Clock.monotonic)
             workers[key] = worker
             endpoints[key] = try? site.memory.table.addEndpoint(
                 EndpointPlan(
                     service: service, kind: address.kind, capacity: plan.capacity,
                     number: key.slot, address: address.endpoint,
                     restarts: UInt64(state.restarts(slot: key.slot)),
-                    requestsBefore: requestsBefore[key.slot] ?? 0))
+                    requestsBefore: worker.requestsBefore))
             if endpoints[key] == nil { lastFailure = "limits.endpoints are used up" }
         } catch {
             lastFailure = "worker \(name)/\(key.slot): \(error)"
@@ -303,7 +347,6 @@ final class Pool {
             // Its number may be somebody else's by now.
             if workers[key] == nil { table.setProcess(0, of: reference) }
         case .gone:
-            requestsBefore[key.slot] = table.requests(Int(reference.index))
             table.retire(reference)
             endpoints[key] = nil
         }

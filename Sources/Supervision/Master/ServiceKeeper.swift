@@ -3,7 +3,8 @@ internal import Linux
 internal import Routing
 internal import Signals
 
-/// One service by name: its place in the table, and what stands behind it now.
+/// One service and what stands behind it: its row in the table is its own, so that edges meet only
+/// what their configuration knows.
 final class ServiceUnit {
     let name: String
     /// Its index in the table.
@@ -11,10 +12,6 @@ final class ServiceUnit {
     fileprivate(set) var options: ServiceOptions
     fileprivate(set) var pool: Pool?
     fileprivate(set) var upstreams: UpstreamSet?
-    /// Pools that were replaced and still drain.
-    fileprivate(set) var leaving: [Pool] = []
-    /// Larger than any incarnation's number so far.
-    fileprivate var nextIncarnation = 1
 
     fileprivate init(_ options: ServiceOptions, index: Int) {
         name = options.name
@@ -22,10 +19,9 @@ final class ServiceUnit {
         self.index = index
     }
 
-    fileprivate var pools: [Pool] { leaving + (pool.map { [$0] } ?? []) }
     fileprivate var backing: ServiceBacking? {
         if let pool { return .pool(pool.plan) }
-        return upstreams.map { .upstreams($0.upstreams) }
+        return upstreams.map { .upstreams($0.upstreams, capacity: $0.capacity) }
     }
 }
 
@@ -35,7 +31,8 @@ final class ServiceKeeper {
     private let site: MasterSite
     private let resolver: Resolver
     private(set) var units: [ServiceUnit] = []
-    /// Services that no configuration knows any more, and the last generation that did.
+    /// Services that the configuration does not know any more, or knows with other settings, and
+    /// the last generation that did.
     private var departing: [(unit: ServiceUnit, last: Int)] = []
 
     init(_ site: MasterSite, resolver: Resolver) {
@@ -48,7 +45,7 @@ final class ServiceKeeper {
     /// What is started for a configuration before it counts.
     final class Preparation {
         let changes: GenerationPlan
-        fileprivate var fresh: [Fresh] = []
+        fileprivate var fresh: [ServiceUnit] = []
         fileprivate var isOver = false
         /// Why it cannot be done: one line.
         fileprivate(set) var failure: String?
@@ -68,13 +65,6 @@ final class ServiceKeeper {
         }
     }
 
-    fileprivate struct Fresh {
-        var unit: ServiceUnit
-        var options: ServiceOptions
-        var pool: Pool?
-        var upstreams: UpstreamSet?
-    }
-
     /// Starts what a configuration has and we do not; nothing that serves is touched.
     ///
     /// - Parameters:
@@ -90,22 +80,24 @@ final class ServiceKeeper {
         preparation.done = changed
         do throws(MasterFailure) {
             for (options, backing) in plan.services {
-                let known = units.first { $0.name == options.name }
-                let unit: ServiceUnit
-                if let known { unit = known } else { unit = try addUnit(options) }
-                preparation.services.append((unit.name, unit.index))
-                guard !preparation.changes.kept.contains(unit.name) else { continue }
-                var fresh = Fresh(unit: unit, options: options)
-                switch backing {
-                case .pool(let plan): fresh.pool = try pool(plan, unit, preparation, mayFail)
-                case .upstreams(let upstreams):
-                    let set = UpstreamSet(
-                        upstreams, pool: options.pool, edges: plan.options.front.edges,
-                        name: unit.name, service: unit.index, site: site, resolver: resolver)
-                    set.settled = { [weak preparation] in preparation?.done() }
-                    fresh.upstreams = set
+                if preparation.changes.kept.contains(options.name),
+                    let kept = units.first(where: { $0.name == options.name })
+                {
+                    preparation.services.append((kept.name, kept.index))
+                    continue
                 }
-                preparation.fresh.append(fresh)
+                let unit = try addUnit(options)
+                preparation.services.append((unit.name, unit.index))
+                preparation.fresh.append(unit)
+                switch backing {
+                case .pool(let plan): unit.pool = try pool(plan, unit, preparation, mayFail)
+                case .upstreams(let upstreams, let capacity):
+                    let set = UpstreamSet(
+                        upstreams, capacity: capacity, name: unit.name, service: unit.index,
+                        site: site, resolver: resolver)
+                    set.settled = { [weak preparation] in preparation?.done() }
+                    unit.upstreams = set
+                }
             }
         } catch {
             withdraw(preparation)
@@ -125,10 +117,7 @@ final class ServiceKeeper {
     private func pool(
         _ plan: PoolPlan, _ unit: ServiceUnit, _ preparation: Preparation, _ mayFail: Bool
     ) throws(MasterFailure) -> Pool {
-        let first = max(
-            unit.nextIncarnation, unit.pools.map(\.state.unusedIncarnation).max() ?? 1)
-        let pool = try Pool(
-            plan, service: unit.index, site: site, firstIncarnation: first)
+        let pool = try Pool(plan, service: unit.index, site: site)
         pool.settled = { [weak preparation, unowned pool] isReady in
             guard let preparation, !preparation.isOver else { return }
             if !isReady && !mayFail {
@@ -143,9 +132,8 @@ final class ServiceKeeper {
             preparation.failure = Self.loadFailure(plan.name, message, traceback)
             preparation.done()
         }
+        pool.rolled = { [unowned self] in report(plan.name, rollFailure: $0) }
         pool.ended = { [unowned self, unit, unowned pool] in
-            unit.nextIncarnation = max(unit.nextIncarnation, pool.state.unusedIncarnation)
-            unit.leaving.removeAll { $0 === pool }
             if unit.pool === pool { unit.pool = nil }
             withdrawn.removeAll { $0 === pool }
             poolEnded()
@@ -192,28 +180,18 @@ final class ServiceKeeper {
         }
     }
 
-    /// Makes what was prepared count: what it replaces drains, what is gone from the configuration
-    /// departs.
+    /// Makes what was prepared count: what it replaces, and what is gone from the configuration,
+    /// departs with the edges that know it.
     func commit(_ preparation: Preparation, plan: MasterPlan, generation: Int) {
         preparation.isOver = true
-        for fresh in preparation.fresh {
-            let unit = fresh.unit
-            if !units.contains(where: { $0 === unit }) { units.append(unit) }
-            if let old = unit.pool {
-                unit.leaving.append(old)
-                old.drain(cause: .replaced)
-            }
-            unit.upstreams?.end()
-            unit.pool = fresh.pool
-            unit.upstreams = fresh.upstreams
-        }
-        for name in preparation.changes.removed {
+        for name in preparation.changes.replaced + preparation.changes.removed {
             guard let position = units.firstIndex(where: { $0.name == name }) else { continue }
             let unit = units.remove(at: position)
             site.memory.table.retireService(
                 unit.index, lastConfiguration: UInt64(generation - 1))
             departing.append((unit, generation - 1))
         }
+        units += preparation.fresh
         for (options, _) in plan.services {
             guard let unit = units.first(where: { $0.name == options.name }) else { continue }
             unit.options = options
@@ -236,9 +214,7 @@ final class ServiceKeeper {
                 withdrawn.append(pool)
                 pool.killAll()
             }
-            if !units.contains(where: { $0 === fresh.unit }) {
-                site.memory.table.retireService(fresh.unit.index, lastConfiguration: 0)
-            }
+            site.memory.table.retireService(fresh.index, lastConfiguration: 0)
         }
     }
 
@@ -250,13 +226,13 @@ final class ServiceKeeper {
             unit.upstreams = nil
             unit.pool?.drain(cause: .replaced)
         }
-        departing.removeAll { $0.last < oldest && $0.unit.pools.isEmpty }
+        departing.removeAll { $0.last < oldest && $0.unit.pool == nil }
     }
 
     // MARK: life
 
     private var allPools: [Pool] {
-        units.flatMap(\.pools) + departing.flatMap { $0.unit.pools } + withdrawn
+        units.compactMap(\.pool) + departing.compactMap(\.unit.pool) + withdrawn
     }
 
     /// No worker is left.
@@ -298,14 +274,11 @@ final class ServiceKeeper {
         var left = pools.count
         var failures: [String] = []
         for pool in pools {
-            pool.rolled = { [unowned self, unowned pool] failure in
-                pool.rolled = { _ in }
+            pool.roll { failure in
                 if let failure { failures.append("services.\(pool.name): \(failure)") }
-                report(pool.name, rollFailure: failure)
                 left -= 1
                 if left == 0 { done(rolled, failures) }
             }
-            pool.roll()
         }
     }
 

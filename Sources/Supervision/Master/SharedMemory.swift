@@ -36,17 +36,32 @@ final class SharedMemory {
     /// begins.
     private static let requestsSpare = 64
 
+    /// Rows a service or endpoint may need at once: one for each generation of edges that lives,
+    /// and one for the generation that is being prepared.
+    private static let generations = EdgeFleet.generationsMax + 1
+
+    /// Connections an edge may have there is room for: as many as the default asks for at least,
+    /// since where open files limit it, it depends on the services and may rise with a reload.
+    private static func connections(_ front: FrontOptions) -> Int {
+        let most = max(front.connections, FrontOptions.connectionsDefault)
+        return (most + front.edges - 1) / front.edges
+    }
+
+    /// The most connections of an edge that all can have a request in flight.
+    var connectionsPerEdge: Int { table.layout.requestsPerEdge - Self.requestsSpare }
+
     init(_ front: FrontOptions) throws(MasterFailure) {
         do {
+            let services = front.services * Self.generations
             let layout = TableLayout(
-                services: front.services,
-                // Both generations of a pool are there while it is replaced.
-                endpoints: front.endpoints * 2, edgeSlots: Self.edgeSlots,
-                requestsPerEdge: min(1 << 20, front.connectionsPerEdge + Self.requestsSpare))
-            let table = try Table.create(layout)
+                services: services, endpoints: front.endpoints * Self.generations,
+                edgeSlots: Self.edgeSlots,
+                requestsPerEdge: min(1 << 20, Self.connections(front) + Self.requestsSpare))
+            let secret = try Randomness.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let table = try Table.create(layout, secret: secret)
             (self.table, tableFile) = (table.table, Self.file(table.descriptor))
             let board = try MetricsBoard.create(
-                edgeSlots: Self.edgeSlots, services: front.services)
+                edgeSlots: Self.edgeSlots, services: services)
             (self.board, boardFile) = (board.board, Self.file(board.descriptor))
             let rings = try SignalRings.create(
                 edgeSlots: Self.edgeSlots, records: Self.ringRecords)

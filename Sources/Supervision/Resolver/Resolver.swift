@@ -17,7 +17,21 @@ final class Resolver {
     private var listeners: [(name: String, owner: ObjectIdentifier, changed: (Outcome) -> Void)] =
         []
     private var known: [String: [String]] = [:]
+    /// Names that have never been resolved, and why.
+    private var unresolved: [String: String] = [:]
     private var isStopping = false
+    /// The names that are wanted have changed since the process was told.
+    private var isStale = false
+    /// What is left to be told, a packet each; the last one first.
+    private var untold: [JSONValue] = []
+    /// A full channel is tried again.
+    private var retryAt: UInt64?
+
+    /// Bytes of names in one packet, so that it stays far below `MessageSocket.packetBytesMax`
+    /// whatever quoting adds.
+    private static let packetNameBytes = 8 << 10
+    /// Until a full channel is tried again, in nanoseconds.
+    private static let retryWait: UInt64 = 10_000_000
 
     enum Outcome {
         case addresses([String])
@@ -26,14 +40,22 @@ final class Resolver {
 
     init(_ site: MasterSite) { self.site = site }
 
-    var deadline: UInt64? { restartAt }
+    var deadline: UInt64? {
+        guard restartAt == nil else { return restartAt }
+        return isStale ? 0 : retryAt
+    }
     var pid: Int32? { process?.pid }
 
-    /// Calls `changed` with each answer for `name`, and at once when one is known.
+    /// Calls `changed` with each answer for `name`, and at once when one is known: who comes later
+    /// does not wait for the next look-up.
     func listen(_ owner: AnyObject, to name: String, changed: @escaping (Outcome) -> Void) {
         listeners.append((name, ObjectIdentifier(owner), changed))
-        if let addresses = known[name] { changed(.addresses(addresses)) }
-        update()
+        if let addresses = known[name] {
+            changed(.addresses(addresses))
+        } else if let reason = unresolved[name] {
+            changed(.failed(reason))
+        }
+        isStale = true
     }
 
     /// Tells `owner` of nothing any more.
@@ -41,30 +63,72 @@ final class Resolver {
         listeners.removeAll { $0.owner == ObjectIdentifier(owner) }
         let wanted = Set(listeners.map(\.name))
         known = known.filter { wanted.contains($0.key) }
-        update()
+        unresolved = unresolved.filter { wanted.contains($0.key) }
+        isStale = true
     }
 
+    /// Once a turn: a configuration has many names, and one telling is enough for all of them.
     func tick(now: UInt64) {
-        guard let due = restartAt, due <= now else { return }
-        restartAt = nil
-        update()
+        if let due = restartAt {
+            guard due <= now else { return }
+            restartAt = nil
+            isStale = true
+        }
+        if isStale { update() }
+        if !untold.isEmpty, (retryAt ?? 0) <= now { tell(now: now) }
     }
 
     func stop() {
         isStopping = true
         restartAt = nil
+        isStale = false
+        untold = []
         channel = nil
         process?.send(SignalNumber.kill)
     }
 
     private func update() {
-        guard !isStopping, restartAt == nil else { return }
+        isStale = false
+        guard !isStopping else { return }
         let names = Set(listeners.map(\.name)).sorted()
         if process == nil {
             guard !names.isEmpty else { return }
             start()
         }
-        channel?.send(["command": "names", "names": .array(names.map { .string($0) })])
+        untold = Self.packets(names).reversed()
+        retryAt = nil
+    }
+
+    /// `{"command":"names","names":[…],"first":…,"last":…}`: what comes from the first to the last
+    /// is the whole list.
+    private static func packets(_ names: [String]) -> [JSONValue] {
+        var pieces: [[String]] = [[]]
+        var bytes = 0
+        for name in names {
+            if bytes + name.utf8.count > packetNameBytes {
+                pieces.append([])
+                bytes = 0
+            }
+            pieces[pieces.count - 1].append(name)
+            bytes += name.utf8.count
+        }
+        return pieces.enumerated().map { number, piece in
+            [
+                "command": "names", "names": .array(piece.map { .string($0) }),
+                "first": .bool(number == 0), "last": .bool(number == pieces.count - 1),
+            ]
+        }
+    }
+
+    private func tell(now: UInt64) {
+        retryAt = nil
+        while let packet = untold.last {
+            guard channel?.send(packet) == true else {
+                retryAt = now + Self.retryWait
+                return
+            }
+            untold.removeLast()
+        }
     }
 
     private func start() {
@@ -86,7 +150,12 @@ final class Resolver {
             site.children.register(hold.pid) { [weak self] end in self?.ended(end) }
         } catch {
             site.log.error("resolver_failed") { line in line.add("error", text: error.description) }
+            process = nil
             restartAt = Clock.monotonic + policy.waitAfter(lifetime: 0)
+            // Nobody waits for it: a start and a reload go on, and the names come later.
+            for name in Set(listeners.map(\.name)) where known[name] == nil {
+                tell(name, .failed("the resolver cannot be started"))
+            }
         }
     }
 
@@ -94,6 +163,8 @@ final class Resolver {
         output?.read()
         process = nil
         channel = nil
+        untold = []
+        retryAt = nil
         guard !isStopping else { return }
         site.log.warning("resolver_exited") { line in
             line.add("status", text: end?.description ?? "unknown")
@@ -109,6 +180,7 @@ final class Resolver {
         case "resolved":
             let addresses = (message["addresses"]?.elements ?? []).compactMap(\.text).sorted()
             known[name] = addresses
+            unresolved[name] = nil
             outcome = .addresses(addresses)
         case "unresolved":
             let reason = message["error"]?.text ?? "unknown"
@@ -121,6 +193,11 @@ final class Resolver {
             outcome = .failed(reason)
         default: return
         }
+        tell(name, outcome)
+    }
+
+    private func tell(_ name: String, _ outcome: Outcome) {
+        if case .failed(let reason) = outcome, known[name] == nil { unresolved[name] = reason }
         for listener in listeners where listener.name == name { listener.changed(outcome) }
     }
 }

@@ -12,10 +12,11 @@ final class UpstreamSet {
     private let name: String
     let upstreams: [ServiceOptions.Upstream]
     /// Connections to each of them, over all edges.
-    private let capacity: Int
+    let capacity: Int
     private var rows: [Row] = []
     /// Names that have not been answered once.
     private var awaited: Set<String> = []
+    private var hasBegun = false
     private var hasEnded = false
     /// Called once, when every name has been answered, good or bad.
     var settled: () -> Void = {}
@@ -27,19 +28,18 @@ final class UpstreamSet {
     }
 
     init(
-        _ upstreams: [ServiceOptions.Upstream], pool: ServiceOptions.Pool, edges: Int,
+        _ upstreams: [ServiceOptions.Upstream], capacity: Int,
         name: String, service: Int, site: MasterSite, resolver: Resolver
     ) {
-        // As in SQLAlchemy, where each process has a pool of its own.
-        capacity = min((pool.size + pool.maxOverflow) * edges, capacityMax)
         self.upstreams = upstreams
+        self.capacity = capacity
         self.name = name
         self.service = service
         self.site = site
         self.resolver = resolver
     }
 
-    var hasSettled: Bool { awaited.isEmpty }
+    var hasSettled: Bool { hasBegun && awaited.isEmpty }
 
     /// Adds what is known and asks for the rest.
     func begin() {
@@ -52,6 +52,7 @@ final class UpstreamSet {
             }
         }
         awaited = Set(names.map(\.name))
+        hasBegun = true
         if awaited.isEmpty { settled() }
         for (name, position, port) in names {
             resolver.listen(self, to: name) { [unowned self] outcome in

@@ -41,7 +41,7 @@ private struct ProgramGuard: ~Copyable {
         do throws(SystemError) {
             program = try start()
         } catch {
-            tell(["event": "failed", "error": .string("\(words.first ?? ""): \(error)")])
+            tell(["event": "failed", "error": .string("\(sheet.words.first ?? ""): \(error)")])
             return 127
         }
         tell(["event": "started", "pid": .whole(program.pid)])
@@ -51,9 +51,11 @@ private struct ProgramGuard: ~Copyable {
         while true {
             let count = try poller.wait(milliseconds: -1)
             for index in 0..<count {
-                if poller.event(index).token == Self.programToken, let end = program.reap() {
-                    // What it started and left behind ends with it.
+                if poller.event(index).token == Self.programToken {
+                    // What it started and left behind ends with it; before it is reaped, after
+                    // which its number may be somebody else's.
                     program.sendToGroup(SignalNumber.kill)
+                    guard let end = program.reap() else { continue }
                     tell(["event": "exited", "status": .whole(end.raw)])
                     return 0
                 }
@@ -62,18 +64,14 @@ private struct ProgramGuard: ~Copyable {
         }
     }
 
-    private var words: [String] {
-        JSONValue(parsing: Array((sheet["arguments"] ?? "[]").utf8))?.elements?.compactMap(\.text)
-            ?? []
-    }
-
     private func start() throws(SystemError) -> ChildProcess {
-        let words = words
+        let words = sheet.words
         guard let program = words.first else { throw SystemError("posix_spawn", number: 22) }
         if let mask = sheet["umask"].flatMap({ UInt32($0, radix: 8) }) {
             ProcessTraits.setFileMask(mask)
         }
-        var environment = ProcessTraits.environment
+        var environment = sheet.environment
+        sheet.adoptPath()
         var launch: ProcessLaunch
         if listener != nil {
             // LISTEN_PID has to be the program's own number, which only the program's process

@@ -29,7 +29,7 @@ struct RunCommand: ParsableCommand {
 
     @Flag(
         name: [.customShort("T"), .long],
-        help: "Print the configuration with everything decided, as YAML, and end.")
+        help: "Print the configuration with everything decided (and env), as YAML, and end.")
     var printConfig = false
 
     @Flag(name: .long, help: "With --test: the findings as a JSON list.")
@@ -62,12 +62,17 @@ struct RunCommand: ParsableCommand {
             Output.standard("# \(loaded.file), with everything decided\n")
             return Output.standard(Schema.proxy.yaml(effective))
         }
-        throw runMaster(loaded, isApp: app != nil, reload: { [self] in load() })
+        throw runMaster(loaded, isApp: app != nil, reload: { [self] in load(isReload: true) })
     }
 
     /// Reads the file, or makes a configuration of the flags.
-    private func load() -> LoadedConfiguration {
-        let loading = ConfigurationLoading()
+    ///
+    /// At a reload no interpreter is tried: the master waits for nothing, and a new zygote tells
+    /// the same.
+    private func load(isReload: Bool = false) -> LoadedConfiguration {
+        var host = HostFacts.current()
+        if isReload { host.interpreterFault = { _, _ in nil } }
+        let loading = ConfigurationLoading(host: host)
         if let conf { return loading.load(file: conf) }
         return loading.load(texts: texts())
     }

@@ -25,6 +25,7 @@ struct HostChecks {
         checks.checkLogs()
         checks.checkOpenFiles()
         for name in configuration.names("services.*") { checks.checkService(name) }
+        checks.checkPlugins()
         return checks.found
     }
 
@@ -77,14 +78,16 @@ struct HostChecks {
                         + "a socket path has at most \(most)"))
         }
         guard let runtime = configuration.value(DirectoryOptions.runtime) ?? nil else { return }
+        if let fault = RuntimeFolder.fault(of: runtime) {
+            add(finding(["directories", "runtime"], fault))
+        }
         for name in configuration.names("services.*") {
             guard let workers = configuration.value(ServiceOptions.workerCount, name) ?? nil else {
                 continue
             }
-            // The longest one there can be: the last slot, and an incarnation of nine digits. The
-            // pool cuts long names, and then numbers them.
-            let unique = name.utf8.count > 40 ? "\(name.prefix(40)).9999" : name
-            let path = "\(runtime)/workers/\(unique)-\(workers).999999999.sock"
+            // The longest one there can be: the last slot, and a number of nine digits. The pool cuts
+            // long names.
+            let path = "\(runtime)/workers/\(name.prefix(40))-\(workers).999999999.sock"
             guard path.utf8.count > most else { continue }
             add(
                 finding(
@@ -135,7 +138,9 @@ struct HostChecks {
             checkPython(name, dir, isThere: isThere)
         }
         let words = configuration.entries(ServiceOptions.commandWord, name).map(\.value)
-        if isThere, let program = words.first, let dir { checkProgram(program, dir, name) }
+        if isThere, let program = words.first, let dir, let fault = programFault(program, dir) {
+            add(finding(["services", name, "command"], fault))
+        }
         for number in configuration.names("services.*.upstreams[]", name) {
             guard let ca = configuration.value(ServiceOptions.ca, name, number) ?? nil else {
                 continue
@@ -154,9 +159,9 @@ struct HostChecks {
         if let python, python.hasPrefix("/"),
             (try? FileSystem.status(of: python))?.isFolder == false
         {
-            let fault = interpreterFaults[python] ?? Interpreter.fault(of: python)
-            interpreterFaults[python] = .some(fault)
-            if let fault { add(finding(path, fault)) }
+            if let fault = interpreterFault(python, host.account(of: name, configuration)) {
+                add(finding(path, fault))
+            }
         } else if isThere || isWritten {
             add(
                 finding(
@@ -165,19 +170,34 @@ struct HostChecks {
         }
     }
 
-    private mutating func checkProgram(_ program: String, _ dir: String, _ name: String) {
-        let path = ["services", name, "command"]
+    private mutating func interpreterFault(_ program: String, _ account: Account?) -> String? {
+        let trial = "\(program)\n\(account.map { "\($0)" } ?? "")"
+        let fault = interpreterFaults[trial] ?? host.interpreterFault(program, account)
+        interpreterFaults[trial] = .some(fault)
+        return fault
+    }
+
+    private func programFault(_ program: String, _ dir: String) -> String? {
         guard program.contains("/") else {
-            if Interpreter.search(program, host.environment) == nil {
-                add(finding(path, "there is no program \(program) in PATH"))
-            }
-            return
+            return Interpreter.search(program, host.environment) == nil
+                ? "there is no program \(program) in PATH" : nil
         }
         let file = absolutePath(program, in: dir)
-        if (try? FileSystem.status(of: file)) == nil {
-            add(finding(path, "\(file) is not there"))
-        } else if !Interpreter.isProgram(file) {
-            add(finding(path, "\(file) cannot be executed; chmod +x it"))
+        if (try? FileSystem.status(of: file)) == nil { return "\(file) is not there" }
+        return Interpreter.isProgram(file)
+            ? nil : "\(file) cannot be executed; chmod +x it"
+    }
+
+    // MARK: plug-ins
+
+    private mutating func checkPlugins() {
+        for number in configuration.names("plugins[]") {
+            let words = configuration.entries(PluginOptions.commandWord, number).map(\.value)
+            guard let program = words.first,
+                let fault = programFault(program, configuration.folder)
+            else { continue }
+            // No error: a plug-in never holds the proxy up, and this one is tried again and again.
+            add(finding(["plugins", number, "command"], fault, severity: .warning))
         }
     }
 
@@ -187,6 +207,17 @@ struct HostChecks {
         guard let files = OpenFiles(configuration) else { return }
         let limit = host.openFiles(UInt64(files.needed))
         guard limit < UInt64(files.needed) else { return }
+        guard configuration.isWritten("limits", "connections") else {
+            let possible = files.connections(within: limit)
+            return add(
+                finding(
+                    ["limits", "connections"],
+                    "this machine's limit of \(limit) open files has room for \(possible) "
+                        + "connections, and with fewer than \(OpenFiles.connectionsMin) the proxy "
+                        + "starts only if they are set; raise the limit (ulimit -n, or "
+                        + "LimitNOFILE= in the systemd unit), or set limits.connections to "
+                        + "\(max(1, possible))"))
+        }
         add(
             finding(
                 ["limits", "connections"],

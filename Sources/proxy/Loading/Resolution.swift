@@ -112,7 +112,8 @@ struct Resolution {
         }
         let written = configuration.value(PoolOptions.python, name) ?? nil
         if let program = Interpreter.find(
-            written, folder: configuration.folder, dir: folder, environment: host.environment)
+            written, folder: configuration.folder, dir: folder, environment: host.environment,
+            for: host.account(of: name, configuration))
         {
             configuration.set(path + ["python"], to: program)
         }

@@ -75,6 +75,15 @@ def page_sleep(environ, start_response):
     return [b"slept"]
 
 
+def page_stuck(environ, start_response):
+    """Says that it is here, and stays until there is a file."""
+    print("stuck here", flush=True)
+    while not os.path.exists(query(environ)["file"]):
+        time.sleep(0.01)
+    plain(start_response)
+    return [b"free"]
+
+
 def page_upload(environ, start_response):
     digest, size, file = hashlib.sha256(), 0, environ["wsgi.input"]
     for block in iter(lambda: file.read(50000), b""):

@@ -202,7 +202,11 @@ class Stream:
 
 
 class Client(Stream):
-    """A client that sends exactly the bytes it is told to."""
+    """A client that sends exactly the bytes it is told to.
+
+    With `tls` one thread at a time uses it: OpenSSL's connections bear no other, and Python locks them only from 3.13 on.
+    A thread that sends while another reads sees its connection end now and then.
+    """
 
     def __init__(self, address, tls=None, server_name="localhost", receive_buffer=None):
         kind = socket.AF_UNIX if isinstance(address, str) else \

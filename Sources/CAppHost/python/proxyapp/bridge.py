@@ -5,8 +5,8 @@ signal `got_request_exception` says what happened. So it is connected where one 
 """
 
 import sys
-import traceback
 
+from proxyapp import failure
 from proxyapp.connection import current
 
 
@@ -30,7 +30,7 @@ def _django_exception(sender, **data):
     _note(exception)
     if exception is not None:
         # Flask logs it; Django, outside of debugging, mails it to the admins and says nothing here.
-        traceback.print_exception(type(exception), exception, exception.__traceback__)
+        failure.warn(failure.text(exception).rstrip("\n"))
 
 
 def _note(exception):

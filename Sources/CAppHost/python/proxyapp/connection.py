@@ -137,22 +137,25 @@ class Connection:
                 if close is not None:
                     close()
         except BaseException as error:  # SystemExit and KeyboardInterrupt are the app's as well
-            self._fail(answer, environ, error)
+            try:
+                self._fail(answer, environ, error)
+            except BaseException as failed:  # no memory: the connection ends, the worker does not
+                answer.keep = False
+                failure.tell("an exception cannot be reported", failed)
         if answer.too_long:
-            failure.warn("the answer to %s %s was longer than its Content-Length: cut" % (
-                environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+            failure.warn("the answer to %s was longer than its Content-Length: cut"
+                         % failure.request(environ))
 
     def _fail(self, answer, environ, error):
         if isinstance(error, Cut):
-            failure.warn("the answer to %s %s broke off: %s" % (
-                environ["REQUEST_METHOD"], environ["PATH_INFO"], error))
+            failure.warn("the answer to %s broke off: %s" % (failure.request(environ), error))
             answer.keep = False
         elif answer.lost or isinstance(error, Broken):
             answer.keep = False  # the edge has gone: no fault of the app, and nobody to tell
         elif answer.done:
             failure.report(error, environ, "close() raised")
         else:
-            identity = environ.get("HTTP_X_REQUEST_ID", "-")
+            identity = failure.identity(environ)
             try:
                 answer.fail(error, ("500 Internal Server Error\nrequest %s\n" % identity).encode())
             except (Cut, OSError):

@@ -30,20 +30,58 @@ def own_part(trace):
     return first
 
 
+def prepare():
+    """Has Python load now what it loads when it first prints an exception (what underlines columns
+    and suggests names): a worker may have no descriptor left for it, or not the right to read it.
+    """
+    try:
+        "é" + absent  # two expressions, a wide letter and an unknown name: all of it is needed
+    except NameError as error:
+        text(error)
+    try:
+        "é" + None
+    except TypeError as error:
+        text(error)
+
+
 def text(error):
     """The traceback as Python prints it, without the frames of this host."""
-    return "".join(traceback.format_exception(
-        type(error), error, own_part(error.__traceback__)))
+    try:
+        return "".join(traceback.format_exception(
+            type(error), error, own_part(error.__traceback__)))
+    except BaseException as failed:  # the app's own classes, no descriptor, no memory
+        return "%s (its traceback cannot be made: %s)\n" % (
+            type(error).__name__, type(failed).__name__)
+
+
+def request(environ):
+    """`METHOD PATH (request ID)`, as far as the app has left its environ alone."""
+    return "%s %s (request %s)" % (
+        _word(environ, "REQUEST_METHOD"), _word(environ, "REQUEST_URI").partition("?")[0],
+        identity(environ))
+
+
+def identity(environ):
+    """The request's id; "-" when the app has taken it away."""
+    return _word(environ, "HTTP_X_REQUEST_ID")
+
+
+def _word(environ, name):
+    value = environ.get(name)
+    return value if type(value) is str else "-"
 
 
 def report(error, environ, note="the app raised"):
     """Writes the traceback to stderr, which is the error log, under the request it belongs to."""
+    tell("%s in %s" % (note, request(environ)), error)
+
+
+def tell(what, error):
+    """Writes what happened, and under it the traceback."""
     trace = text(error)
     if len(trace) > REPORT_MAX:
         trace = "%s\n[…]\n%s" % (trace[:REPORT_MAX // 2], trace[-REPORT_MAX // 2:])
-    warn("%s in %s %s (request %s)\n%s" % (
-        note, environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0],
-        environ.get("HTTP_X_REQUEST_ID", "-"), trace.rstrip("\n")))
+    warn("%s\n%s" % (what, trace.rstrip("\n")))
 
 
 def warn(message):
@@ -51,8 +89,8 @@ def warn(message):
     try:
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # nobody reads the log any more, or the app closed stderr
+    except BaseException:
+        pass  # nobody reads the log any more, or the app has its own stderr
 
 
 def _quoted(words, limit, keep_end=False):
@@ -73,7 +111,7 @@ def field(error):
     """TYPE;MESSAGE;TRACEBACK for the `proxy-exception` field."""
     try:
         message = str(error)
-    except Exception:  # an app's __str__ may raise anything
+    except BaseException:  # an app's __str__ may raise anything
         message = "(its message cannot be made)"
     kind = _quoted(type(error).__name__, TYPE_BYTES_MAX)
     message = _quoted(message, MESSAGE_BYTES_MAX)

@@ -21,11 +21,11 @@ nothing raises these four. Signals of your own (`signal(name)`) work everywhere.
 Receivers are held strongly unless `weak=True`, and called in the order of connection.
 """
 
-import sys
-import traceback
 import weakref
 from contextlib import contextmanager
 from threading import Lock
+
+from proxyapp import failure
 
 # Connected for every sender.
 ANY = object()
@@ -181,10 +181,21 @@ got_request_exception = _named["got_request_exception"] = request_exception
 
 
 def tell(what, sender, environ, **data):
-    """Raises a request's signal for the worker: what receivers raise goes to the error log."""
+    """Raises a request's signal for the worker: what receivers raise goes to the error log, and
+    SystemExit, too, is theirs alone."""
+    if what._muted:
+        return
     identity = environ.get("HTTP_X_REQUEST_ID")
-    for receiver, result in what.send_robust(sender, environ=environ, id=identity, **data):
-        if isinstance(result, Exception):
-            sys.stderr.write("a receiver of %s raised: %r\n%s" % (
-                what.name, receiver, "".join(traceback.format_exception(
-                    type(result), result, result.__traceback__))))
+    for receiver in what.receivers_for(sender):
+        try:
+            receiver(sender, environ=environ, id=identity, **data)
+        except BaseException as error:
+            failure.tell("a receiver of %s raised: %s" % (what.name, _shown(receiver)), error)
+
+
+def _shown(receiver):
+    """The receiver as its __repr__ has it, which is the app's and may raise."""
+    try:
+        return repr(receiver)
+    except BaseException:
+        return "(it cannot be named)"

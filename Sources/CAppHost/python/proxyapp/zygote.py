@@ -125,25 +125,6 @@ def _close(descriptors):
         os.close(descriptor)
 
 
-def _take_identity(order):
-    """Becomes the user the app runs as, for good, before a line of the app has run."""
-    uid, gid = order.get("uid"), order.get("gid")
-    if os.geteuid() != 0:
-        if uid not in (None, os.geteuid()) or gid not in (None, os.getegid()):
-            raise loading.LoadError("only root can run an app as another user")
-        return
-    try:
-        if uid is not None or gid is not None:
-            os.setgroups(order.get("groups") or [])
-        if gid is not None:
-            os.setgid(gid)
-        if uid is not None:
-            os.setuid(uid)
-    except OSError as error:
-        raise loading.LoadError("cannot become user %s, group %s: %s" % (
-            uid, gid, error.strerror)) from error
-
-
 def _enter(folder):
     """Makes the app's folder the current one and the first place that imports look in."""
     folder = os.path.abspath(folder)
@@ -159,7 +140,6 @@ def _import(control, order):
     """Imports the app and tells the master; None when it cannot be served."""
     started = time.monotonic()
     try:
-        _take_identity(order)
         folder = _enter(order["dir"])
         before = guard.open_descriptors()
         application = loading.load(order["app"], folder, order.get("interface", "auto"))
@@ -179,13 +159,16 @@ def _import(control, order):
 def main():
     for each in _IGNORED:
         signal.signal(each, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # As well, where a service manager sends it to each process; programs of the app inherit no
+    # handler. A worker drains at it.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     control = channel.Channel(int(os.environ.pop("PROXY_CONTROL_FD")))
     try:
         order, _ = control.receive()
         worker.name_process("zygote " + order["service"])
+        failure.prepare()
         control.interrupt_on_arrival(control.exit_if_ended)
         application = _import(control, order)
         if application is None:

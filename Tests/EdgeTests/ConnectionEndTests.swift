@@ -1,0 +1,86 @@
+import Board
+import Memory
+import Testing
+
+@testable import Edge
+
+/// How connections end.
+extension DirectedTests {
+    @Test func `a client that does not take its refusal is refused once, and left`() throws {
+        let simulated = try Self.edge(options: "timeout: { body: 2s }")
+        let world = simulated.traffic.world
+        let client = ScriptedEnd(world)
+        client.connect()
+        world.streams[client.stream]!.outgoing.capacity = 20
+        client.stall()
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        #expect(simulated.turn { simulated.edge.clients.count == 1 })
+        let begin = world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(world.now - begin < 5_000_000_000)
+        #expect(simulated.board.total(.headsRejected) == 1)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a connection that cannot be watched is counted in and out`() throws {
+        let simulated = try Self.edge()
+        simulated.traffic.world.unwatchable = 1
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        #expect(simulated.turn { client.isOver })
+        #expect(simulated.board.total(.connections) == 0)
+        #expect(simulated.board.total(.connectionsAccepted) == 1)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `what the kernel has when the idle time is over is still answered`() throws {
+        let simulated = try Self.edge(options: "timeout: { idle: 2s }")
+        let world = simulated.traffic.world
+        let client = ScriptedEnd(world)
+        client.connect()
+        #expect(simulated.turn { simulated.edge.clients.count == 1 })
+        // It is there, and its event comes after the deadline.
+        world.streams[client.stream]!.incoming.bytes = Array(Self.get().utf8)
+        #expect(simulated.turn { client.isOver || client.text.hasPrefix("HTTP/1.1 200") })
+        #expect(!client.isOver)
+        // Then nothing more comes.
+        #expect(simulated.turn { client.isOver })
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `an answer waits for a block for its last chunk`() throws {
+        let simulated = try Self.edge()
+        let world = simulated.traffic.world
+        world.pieceMax = 1 << 20
+        var endpoint: ScriptedEnd?
+        world.servers[Array("/worker/1".utf8)] = {
+            endpoint = ScriptedEnd(world) {
+                $0.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+            }
+            return endpoint
+        }
+        let client = ScriptedEnd(world)
+        client.connect()
+        client.send(Self.get())
+        #expect(simulated.turn { client.text.hasSuffix("2\r\nok\r\n") })
+        let pool = simulated.edge.pool
+        var taken: [BlockID] = []
+        while true {
+            let block = pool.take(.large)
+            if block.isNone { break }
+            taken.append(block)
+        }
+        // One is left, for what is received.
+        pool.give(taken.removeLast())
+        endpoint?.send("0\r\n\r\n")
+        simulated.turn(for: 1_000_000_000)
+        for block in taken { pool.give(block) }
+        #expect(simulated.turn { client.text.hasSuffix("0\r\n\r\n") })
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}
