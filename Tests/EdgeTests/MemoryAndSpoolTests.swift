@@ -173,3 +173,19 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+extension MemoryAndSpoolTests {
+    @Test func `a head of nearly limits.header fits, whatever is long in it`() throws {
+        let simulated = try DirectedTests.edge()
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        let head = "GET /1/length/5 HTTP/1.1\r\nHost: a.example\r\nReferer: "
+        let long = String(repeating: "r", count: (32 << 10) - head.utf8.count - 4)
+        client.send(head + long + "\r\n\r\n")
+        #expect(simulated.turn { !client.bytes.isEmpty })
+        #expect(client.text.hasPrefix("HTTP/1.1 200"))
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}
