@@ -19,7 +19,7 @@ public struct EdgeOptions: Sendable, Equatable {
     }
 
     public struct Limits: Sendable, Equatable {
-        /// Connections of one client address, in one edge's share.
+        /// Connections of one client address, over all edges.
         public var connectionsPerAddress: Int
         /// Bytes of a request head.
         public var headerBytes: Int

@@ -86,7 +86,7 @@ extension ServiceOptions {
         "how long a worker that is to end may finish what it has", example: "1m")
     static let poolSize = Setting(
         "services.*.pool.size", .integer(0...65_536), default: "32",
-        "connections kept to each upstream, over all edges", example: "8")
+        "connections that each edge keeps to each upstream", example: "8")
     static let poolOverflow = Setting(
         "services.*.pool.max_overflow", .integer(0...65_536), default: "64",
         "connections beyond pool.size while they are needed", example: "0")

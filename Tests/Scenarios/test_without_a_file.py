@@ -157,3 +157,11 @@ def test_auto_keeps_its_ports_over_a_reload(start_proxy, place):
         proxy.reload()
         assert [listener["url"] for listener in proxy.status()["listeners"]] == proxy.urls
         assert json.loads(curl(proxy, "http://localhost/worker").stdout)["scheme"] == "http"
+
+
+def test_a_venv_without_an_interpreter_is_said(start_proxy, place):
+    (place / ".venv").mkdir()
+    proxy = start_proxy(
+        within=AS_USER, environment=ENVIRONMENT, arguments=["--app", "hello:app", "--listen", "http://127.0.0.1:0"])
+    assert proxy.get().text == "hello over http"
+    assert f"no bin/python in {place}/.venv" in proxy.event("notice")["text"]

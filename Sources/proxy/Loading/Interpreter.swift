@@ -37,12 +37,22 @@ enum Interpreter {
             }
             return written.contains("/") ? nil : search(written, environment, for: account)
         }
-        var venvs = ["\(dir)/.venv", "\(dir)/venv"]
-        if let active = environment["VIRTUAL_ENV"], active.hasPrefix("/") {
-            venvs.insert(active, at: 0)
-        }
-        return venvs.lazy.compactMap(program(inVenv:)).first
+        return venvs(dir, environment).lazy.compactMap(program(inVenv:)).first
             ?? search("python3", environment, for: account)
+    }
+
+    /// Folders that are taken for a venv where `python` is not written, and have no interpreter.
+    static func deadVenvs(dir: String, environment: [String: String]) -> [String] {
+        venvs(dir, environment).filter { folder in
+            program(inVenv: folder) == nil
+                && (folder == environment["VIRTUAL_ENV"]
+                    || (try? FileSystem.status(of: folder)) != nil)
+        }
+    }
+
+    private static func venvs(_ dir: String, _ environment: [String: String]) -> [String] {
+        let active = environment["VIRTUAL_ENV"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+        return (active.map { [$0] } ?? []) + ["\(dir)/.venv", "\(dir)/venv"]
     }
 
     private static func program(inVenv folder: String) -> String? {

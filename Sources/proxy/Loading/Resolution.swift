@@ -91,7 +91,7 @@ struct Resolution {
         set(["admin", "socket"], "\(runtime)/admin.sock")
     }
 
-    private func resolve(service name: String, _ configuration: inout Configuration) {
+    private mutating func resolve(service name: String, _ configuration: inout Configuration) {
         let path = ["services", name]
         let kinds = ServiceOptions.Kind.allCases.filter {
             configuration.has("services", name, $0.rawValue)
@@ -116,6 +116,12 @@ struct Resolution {
             for: host.account(of: name, configuration))
         {
             configuration.set(path + ["python"], to: program)
+            let dead = Interpreter.deadVenvs(dir: folder, environment: host.environment)
+            if written == nil, !dead.isEmpty {
+                notices.append(
+                    "services.\(name) runs with \(program), since there is no bin/python in "
+                        + "\(dead.joined(separator: " and "))")
+            }
         }
     }
 }
