@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import Client, held, processes, request, silent
+from harness import Client, held, looks_into_edges, processes, request, silent
 from harness.wire import Closed, until
 
 
@@ -259,6 +259,7 @@ def test_a_descriptor_limit_that_is_too_low_is_said_at_start(start_proxy, serve)
     assert "limits.connections" in proxy.errors
 
 
+@looks_into_edges
 def test_at_the_descriptor_limit_it_neither_spins_nor_dies_and_recovers(start_proxy, serve):
     proxy = start(start_proxy, serve().url, "edges: 1\nlimits: { connections: 100 }")
     edge = proxy.edges()[0]["pid"]

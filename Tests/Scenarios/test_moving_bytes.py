@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import chunked, processes, request
+from harness import chunked, looks_into_edges, processes, request
 from harness.wire import until
 
 
@@ -80,6 +80,7 @@ def test_a_slow_upstream_holds_back_the_client(start_proxy, serve):
         sender.join()
 
 
+@looks_into_edges
 def test_a_buffered_request_reaches_the_worker_only_when_it_is_whole(start_proxy, serve):
     server = serve()
     proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'], buffer: request }} }}")
@@ -124,6 +125,7 @@ def spooled(proxy, edge):
     return count
 
 
+@looks_into_edges
 def test_a_small_request_is_kept_in_memory(start_proxy, serve):
     proxy = start_proxy(f"limits: {{ body_memory: 64KiB }}\nservices: {{ web: {{ upstreams: ['{serve().url}'], buffer: request }} }}")
     with proxy.client() as client:
@@ -134,6 +136,7 @@ def test_a_small_request_is_kept_in_memory(start_proxy, serve):
         assert client.response().text == "ok"
 
 
+@looks_into_edges
 def test_nothing_of_a_spool_file_is_ever_seen_in_its_folder(start_proxy, serve):
     proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{serve().url}'], buffer: request }} }}")
     with proxy.client() as client:
@@ -143,6 +146,7 @@ def test_nothing_of_a_spool_file_is_ever_seen_in_its_folder(start_proxy, serve):
     until(lambda: not spool_files(proxy), "the end of the spool file")
 
 
+@looks_into_edges
 def test_the_answer_is_taken_off_the_worker_at_once(start_proxy):
     proxy = start_proxy("services: { demo: { demo: true, workers: 1, buffer: request } }")
     with proxy.client(receive_buffer=4096) as slow:
@@ -234,6 +238,7 @@ def test_no_room_for_an_answer_is_back_pressure(start_proxy, small_spool):
     assert [edge["restarts"] for edge in proxy.edges()] == [0, 0]
 
 
+@looks_into_edges
 def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serve):
     content, end = os.urandom(8_000_000), threading.Event()
 
@@ -295,6 +300,7 @@ def test_a_hundred_megabytes_leave_memory_flat(start_proxy):
     assert peak < 16_000_000
 
 
+@looks_into_edges
 def test_a_body_in_the_smallest_chunks_is_written_to_its_file_in_large_pieces(start_proxy):
     def writes(pid):
         with open(f"/proc/{pid}/io") as file:
