@@ -163,6 +163,7 @@ extension EdgeLoop where World: ~Copyable {
         forwarding.strippedBytes = strippedBytes
         forwarding.toOwnWorker = service.isOurs
         forwarding.dropsUnderscores = service.dropsUnderscores
+        forwarding.keepsTrailer = requestHead.framing == .chunked && !service.buffers
         var start = writer.count
         writer.write(requestLine: requestHead, from: bytes, as: forwarding)
         exchanges[exchange].line = ByteRange(start: start, count: writer.count - start)

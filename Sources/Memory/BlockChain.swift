@@ -15,9 +15,11 @@ public struct BlockChain: Sendable {
     /// The block that holds the first unread byte, or `.none`.
     @inlinable public var first: BlockID { head }
 
-    /// A block with no more bytes than this is copied into the last one's room, where they fit:
-    /// half a large block.
-    @inlinable static var copiedBytesMax: Int { BlockSize.large.bytes / 2 }
+    /// A block with no more bytes than this is copied into the last one's room, where they fit: one
+    /// block goes to the kernel then, which is cheaper than to gather two.
+    @inlinable static var copiedBytesMax: Int { 2048 }
+    /// The same in a chain that has grown to two blocks and more: half a large block.
+    @inlinable static var packedBytesMax: Int { BlockSize.large.bytes / 2 }
 
     /// Bytes that fit behind the last one without another block.
     @inlinable
@@ -27,13 +29,13 @@ public struct BlockChain: Sendable {
     ///
     /// A block that holds little is copied and given back, so that small pieces that wait, one
     /// received in each block, do not use up the pool: of the large blocks of a chain all but the
-    /// first and last are at least half full. A short body goes behind its head that way, and one
-    /// block to the kernel, which is cheaper than to gather two.
+    /// first two and the last are at least half full.
     @inlinable
     public mutating func append(_ block: BlockID, in pool: BlockPool) {
         let count = pool.count(of: block)
         guard count > 0 else { return pool.give(block) }
-        if count <= Self.copiedBytesMax, count <= room(in: pool) {
+        let most = head == tail ? Self.copiedBytesMax : Self.packedBytesMax
+        if count <= most, count <= room(in: pool) {
             write(pool.bytes(of: block), to: tail, in: pool)
             return pool.give(block)
         }
