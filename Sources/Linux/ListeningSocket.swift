@@ -58,8 +58,8 @@ package struct ListeningSocket: ~Copyable, Sendable {
     /// Lets nobody connect any more; those who wait in the queue can still be accepted.
     ///
     /// The kernel drops what comes, so that a client tries again, and meets the closed port, or
-    /// another socket of it. To be followed by `stopListening`. Throws `EPERM` where the kernel keeps
-    /// filters from ordinary users.
+    /// another socket of it. To be followed by `stopListening`. Throws `EPERM` where the kernel
+    /// keeps filters from ordinary users.
     package static func turnAway(_ number: Int32) throws(SystemError) {
         guard clinux_drop_packets(number) == 0 else { throw SystemError("setsockopt") }
     }
