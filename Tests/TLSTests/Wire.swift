@@ -8,11 +8,11 @@ final class Wire {
 
     init() {
         var pair: [Int32] = [-1, -1]
-        let status = unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair)
+        let flags = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+        let status = unsafe socketpair(AF_UNIX, Int32(flags), 0, &pair)
         precondition(status == 0)
         client = pair[0]
         server = pair[1]
-        for number in pair { _ = fcntl(number, F_SETFL, O_NONBLOCK) }
     }
 
     deinit {
@@ -20,9 +20,16 @@ final class Wire {
         closeServer()
     }
 
+    /// Closes the client's end, and waits until the server's can see it: a child that another test
+    /// starts holds a copy until its exec.
     func closeClient() {
-        if client >= 0 { close(client) }
+        guard client >= 0 else { return }
+        close(client)
         client = -1
+        guard server >= 0 else { return }
+        var entry = pollfd(fd: server, events: Int16(POLLRDHUP), revents: 0)
+        let count = unsafe poll(&entry, 1, 10_000)
+        precondition(count == 1, "the other end is still open")
     }
 
     func closeServer() {
