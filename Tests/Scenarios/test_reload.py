@@ -324,6 +324,7 @@ def test_a_reload_is_answered_when_old_edges_accept_no_more(start_proxy):
     assert reload.answer()["ok"]
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="a kernel may keep packet filters from ordinary users: see ListeningSocket")
 def test_a_listener_moves_between_one_address_and_all_and_answers_what_it_gets(start_proxy):
     port = free_port()
     proxy = start_proxy(listeners(port))
