@@ -57,11 +57,10 @@ package struct ListeningSocket: ~Copyable, Sendable {
 
     /// Lets nobody connect any more; those who wait in the queue can still be accepted.
     ///
-    /// The kernel drops what comes, so that a client tries again, and meets the closed port, or
-    /// another socket of it. To be followed by `stopListening`. Throws `EPERM` where the kernel
-    /// keeps filters from ordinary users.
+    /// Who comes finds the port closed, or another socket of it; handshakes under way are finished.
+    /// To be followed by `stopListening`.
     package static func turnAway(_ number: Int32) throws(SystemError) {
-        guard clinux_drop_packets(number) == 0 else { throw SystemError("setsockopt") }
+        guard clinux_leave_interfaces(number) == 0 else { throw SystemError("setsockopt") }
     }
 
     /// Ends to listen for every process that holds the socket, whose port is free to others who

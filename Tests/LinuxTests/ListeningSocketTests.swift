@@ -64,8 +64,7 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         try ListeningSocket.startListening(bound.number, backlog: 8)
     }
 
-    @Test(.enabled(if: ProcessTraits.isRoot, "kernels may keep filters from ordinary users"))
-    func `one that turns clients away still hands out those who wait`() throws {
+    @Test func `one that turns clients away still hands out those who wait`() throws {
         let listener = try ListeningSocket(tcp: address("127.0.0.1"))
         let client = try ListeningSocket.connect(to: listener.address)
         try client.writeAll([7])
@@ -80,6 +79,20 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         }
         #expect(try client.readAvailable(atMost: 8) == [8])
         if let another = try listener.accept() { Issue.record("accepted \(another.number)") }
+    }
+
+    @Test(arguments: [("127.0.0.1", "0.0.0.0"), ("::1", "::")])
+    func `who comes to one that turns clients away meets another socket of the port`(
+        one: String, all: String
+    ) throws {
+        let leaving = try ListeningSocket(tcp: address(one))
+        let next = try ListeningSocket(tcp: address(all, leaving.address.port!))
+        try ListeningSocket.turnAway(leaving.number)
+        let client = try ListeningSocket.connect(to: leaving.address)
+        try client.writeAll([7])
+        if let wrong = try leaving.accept() { Issue.record("accepted \(wrong.number)") }
+        guard let server = try next.accept() else { throw SystemError("accept4", number: EAGAIN) }
+        #expect(try server.readAvailable(atMost: 8) == [7])
     }
 
     @Test func `one that ended to listen does so for every holder and its port is free`() throws {

@@ -324,8 +324,7 @@ def test_a_reload_is_answered_when_old_edges_accept_no_more(start_proxy):
     assert reload.answer()["ok"]
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="a kernel may keep packet filters from ordinary users: see ListeningSocket")
-def test_a_listener_moves_between_one_address_and_all_and_answers_what_it_gets(start_proxy):
+def test_a_listener_moves_between_one_address_and_all_and_loses_nothing(start_proxy):
     port = free_port()
     proxy = start_proxy(listeners(port))
     load = Load(proxy, keep=False)
@@ -333,10 +332,7 @@ def test_a_listener_moves_between_one_address_and_all_and_answers_what_it_gets(s
     for host in ("*", "127.0.0.1", "0.0.0.0", "127.0.0.1"):
         proxy.reload(f'listen: ["http://{host}:{port}"]\n' + DEMO)
         load.more()
-    load.stop()
-    assert set(load.statuses) == {200}
-    # A handshake under way while its socket ends is reset, before its request was received: at most one a move.
-    assert len(load.lost) <= 4 and all("ConnectionReset" in lost or "Closed" in lost for lost in load.lost), load.lost
+    load.end()
 
 
 def test_a_route_and_a_limit_change_with_a_reload(start_proxy, serve):

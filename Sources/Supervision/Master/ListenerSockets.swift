@@ -118,7 +118,6 @@ final class ListenerSockets {
     }
 
     private func leave(_ sockets: [OpenFile]) {
-        // Where that is forbidden, who comes in the milliseconds until the close is reset by it.
         for socket in sockets { try? ListeningSocket.turnAway(socket.number) }
         leaving += sockets
     }
