@@ -83,11 +83,6 @@ public struct MetricsBoard: Sendable {
             block.word(metric).storeRelaxed(0)
         }
         for listener in 0..<listenersMax { block.word(listener: listener).storeRelaxed(0) }
-        for service in 0..<services {
-            for metric in ServiceMetric.allCases where metric.isGauge {
-                block.word(metric, service).storeRelaxed(0)
-            }
-        }
     }
 
     /// Sets a service's counters to 0, before another service gets its index.
@@ -156,12 +151,6 @@ public struct MetricsBlock: Sendable {
     @inlinable
     public func add(_ metric: ServiceMetric, service: Int, _ amount: UInt64 = 1) {
         word(metric, service).addAsOnlyWriter(amount)
-    }
-
-    /// Lowers a level of a service.
-    @inlinable
-    public func subtract(_ metric: ServiceMetric, service: Int, _ amount: UInt64 = 1) {
-        word(metric, service).addAsOnlyWriter(0 &- amount)
     }
 
     /// Counts a connection that a listener accepted.

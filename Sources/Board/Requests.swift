@@ -9,14 +9,12 @@ public enum RequestPhase: UInt8, Sendable, CaseIterable {
     case starting = 1
     case queued = 2
     case connecting = 3
+    /// Given to an endpoint, until its end.
     case sending = 4
-    /// Sent, and no byte of an answer yet.
-    case waiting = 5
-    case answering = 6
     /// `request_finished` is being raised at the entry's position.
-    case finishing = 7
+    case finishing = 5
     /// `request_tearing_down` is being raised at the entry's position.
-    case tearingDown = 8
+    case tearingDown = 6
 }
 
 /// Positions in a signal ring, counted from 0 and never reused.
@@ -110,11 +108,6 @@ public struct RequestLedger: ~Copyable {
     ) {
         precondition(phase != .free)
         word(slot, RequestField.phase).storeReleasing(position << 8 | UInt64(phase.rawValue))
-    }
-
-    /// Says which service a request goes to, when that is known later than its start.
-    public func setService(_ service: Int, of slot: Int) {
-        word(slot, RequestField.service).storeRelaxed(UInt64(service))
     }
 
     /// Says whom a request was given to.

@@ -223,7 +223,6 @@ extension EdgeLoop where World: ~Copyable {
                 upstreams[upstream].stream, token: token(upstream: upstream), writable: false)
         }
         upstreams[upstream].phase = .idle
-        upstreams[upstream].set(.isReused)
         upstreams[upstream].clear(.headRead)
         upstreams[upstream].parser.reset()
         idle.insert(upstream, in: upstreams)

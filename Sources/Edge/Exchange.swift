@@ -33,8 +33,6 @@ struct Exchange {
         static let closesAnswer = Flags(rawValue: 4096)
         /// The endpoint is a worker of ours.
         static let isOurs = Flags(rawValue: 8192)
-        /// `request_started` was raised and the request stands in the table of requests in flight.
-        static let isStarted = Flags(rawValue: 16384)
         /// The answer's file could not be written: what comes now waits in the kernel.
         static let spoolFailed = Flags(rawValue: 1 << 16)
         static let clientEndedTunnel = Flags(rawValue: 1 << 17)
@@ -43,8 +41,6 @@ struct Exchange {
         static let endWasPassedToClient = Flags(rawValue: 1 << 20)
         /// The method means something by its body: an empty one gets its length said.
         static let saysLength = Flags(rawValue: 1 << 21)
-        /// The head of the answer, or an answer of our own, is on its way to the client.
-        static let answerBegun = Flags(rawValue: 1 << 22)
         /// The endpoint's stream took no more of the request; its answer may have come all the
         /// same.
         static let sendingBroke = Flags(rawValue: 32768)

@@ -65,8 +65,6 @@ struct TimerWheel: ~Copyable {
         }
     }
 
-    func deadline(of thing: Int) -> UInt64 { nodes[thing].deadline }
-
     /// Takes a thing off the wheel: it ends, and its number will be another's.
     mutating func clear(_ thing: Int) {
         nodes[thing].deadline = Self.never

@@ -20,8 +20,6 @@ struct UpstreamConnection {
         /// The stream was full; an event will tell when it takes bytes again.
         static let blocked = Flags(rawValue: 2)
         static let peerClosed = Flags(rawValue: 4)
-        /// Served at least one request before.
-        static let isReused = Flags(rawValue: 8)
         /// The answer's head has been read.
         static let headRead = Flags(rawValue: 16)
         /// Must not serve another request.

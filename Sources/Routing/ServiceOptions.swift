@@ -107,9 +107,6 @@ public struct ServiceOptions: Sendable, Equatable {
     public var buffering: Buffering
     /// Bytes of a request body; nil: the limit of all.
     public var bodyBytes: Int?
-
-    /// How many endpoints the service has at first.
-    public var endpointCount: Int { kind == .upstreams ? upstreams.count : workers }
 }
 
 extension ServiceOptions {

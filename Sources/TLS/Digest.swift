@@ -69,15 +69,6 @@ public struct Digest: ~Copyable {
     }
 }
 
-/// Fills `bytes` with unpredictable ones from OpenSSL's generator.
-///
-/// - Returns: false when the machine has no randomness to give.
-public func fillRandom(_ bytes: inout MutableSpan<UInt8>) -> Bool {
-    unsafe bytes.withUnsafeMutableBufferPointer { buffer in
-        unsafe RAND_bytes(buffer.baseAddress, Int32(buffer.count)) == 1
-    }
-}
-
 /// Overwrites a key's bytes before their memory goes back, in a way that no optimiser leaves out.
 package func wipe(_ bytes: inout [UInt8]) {
     unsafe bytes.withUnsafeMutableBytes { buffer in

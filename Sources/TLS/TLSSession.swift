@@ -113,6 +113,7 @@ public struct TLSSession: ~Copyable {
     @unsafe
     var pointer: OpaquePointer { unsafe ssl }
 
+    /// Bytes taken off the socket and given to it so far, as they lay on the wire.
     var socketCounts: (received: UInt64, sent: UInt64) {
         unsafe (socket.pointee.bytesReceived, socket.pointee.bytesSent)
     }
@@ -182,7 +183,7 @@ public struct TLSSession: ~Copyable {
 
     /// True while bytes wait inside that are off the socket already: no readiness event will tell
     /// of them.
-    public var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
+    var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
 
     /// True where another `read` may bring something before the next readiness event.
     ///

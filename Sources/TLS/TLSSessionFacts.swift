@@ -36,9 +36,6 @@ extension TLSSession {
         }
     }
 
-    /// Bytes taken off the socket and given to it so far, as they lay on the wire.
-    public var wireBytes: (received: UInt64, sent: UInt64) { socketCounts }
-
     /// The number in IANA's registry for a group that OpenSSL names by its own number.
     private static func groupNumber(_ identifier: Int32) -> UInt16 {
         switch identifier {

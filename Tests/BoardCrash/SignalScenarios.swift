@@ -55,7 +55,7 @@ func requestsScenario(_ checker: Checker, broken: Bool) -> Int {
         ledger.setPhase(.connecting, of: first)
         ledger.setEndpoint(stage.endpoint, of: first)
         let second = start(2, &ledger, &ring)
-        ledger.setPhase(.answering, of: first)
+        ledger.setPhase(.sending, of: first)
         finish(1, first, &ledger, &ring, marksFirst: !broken)
         finish(2, second, &ledger, &ring, marksFirst: !broken)
     } check: { stage, isWhole in

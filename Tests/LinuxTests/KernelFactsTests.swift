@@ -51,6 +51,18 @@ import Testing
     }
 }
 
+@Suite struct RandomnessTests {
+    @Test func `random bytes fill all the room`() throws {
+        var seen = [Bool](repeating: false, count: 64)
+        for _ in 0..<16 {
+            let bytes = try Randomness.bytes(64)
+            #expect(bytes.count == 64)
+            for (index, byte) in bytes.enumerated() where byte != 0 { seen[index] = true }
+        }
+        #expect(seen.allSatisfy { $0 })
+    }
+}
+
 @Suite struct CoresTests {
     @Test func `there is at least one core`() { #expect(Cores.available >= 1) }
 

@@ -26,18 +26,6 @@ import Testing
         #expect(written { digest.finish(hexadecimalTo: &$0) } == sum)
     }
 
-    @Test func `random bytes fill all the room`() {
-        var seen = [Bool](repeating: false, count: 64)
-        for _ in 0..<16 {
-            var bytes = [UInt8](repeating: 0, count: 64)
-            var span = bytes.mutableSpan
-            let isFilled = fillRandom(&span)
-            #expect(isFilled)
-            for (index, byte) in bytes.enumerated() where byte != 0 { seen[index] = true }
-        }
-        #expect(seen.allSatisfy { $0 })
-    }
-
     @Test func `wiping leaves nothing`() {
         var key: [UInt8] = [1, 2, 3]
         wipe(&key)

@@ -147,10 +147,10 @@ import Testing
         var connection = connected()
         let first = [UInt8](repeating: 1, count: head)
         let second = (0..<body).map { UInt8(truncatingIfNeeded: $0) }
-        let before = connection.server.wireBytes.sent
+        let before = connection.server.socketCounts.sent
         #expect(connection.server.write(first.span, second.span) == .wrote(head + body))
         // Each TLS 1.3 record adds 5 bytes of head, 1 of type and 16 of authentication.
-        let after = connection.server.wireBytes.sent
+        let after = connection.server.socketCounts.sent
         #expect(Int(after - before) == head + body + records * 22)
         #expect(readAll(&connection.client).bytes == first + second)
     }

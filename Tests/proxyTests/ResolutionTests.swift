@@ -112,7 +112,7 @@ let everyKey = """
         #expect((command.health.failures, command.health.pause) == (1, 3_000_000_000))
         #expect((command.buffering, command.bodyBytes) == (.request, 5 << 20))
         let up = services[1]
-        #expect((up.kind, up.workers, up.capacity, up.endpointCount) == (.upstreams, 0, 0, 2))
+        #expect((up.kind, up.workers, up.capacity, up.upstreams.count) == (.upstreams, 0, 0, 2))
         #expect(up.hash == .cookie("session"))
         #expect(up.upstreams[0].url.description == "https://api.internal:8443")
         #expect((up.upstreams[0].weight, up.upstreams[0].verifies) == (3, false))
