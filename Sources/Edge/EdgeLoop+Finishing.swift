@@ -49,10 +49,11 @@ extension EdgeLoop where World: ~Copyable {
         closeClient(client, isBroken: mustReset)
     }
 
-    /// The client is gone: the record is made now, and a worker of ours finishes what it has begun.
-    mutating func abandon(_ exchange: Int) {
+    /// The client is gone, or the time of a drain is over: the record is made now, and a worker of
+    /// ours finishes what it has begun.
+    mutating func abandon(_ exchange: Int, as outcome: Outcome = .clientClosed) {
         let client = Int(exchanges[exchange].client)
-        exchanges[exchange].result.outcome = .clientClosed
+        exchanges[exchange].result.outcome = outcome
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
         closeClient(client)

@@ -122,7 +122,7 @@ extension EdgeLoop where World: ~Copyable {
             if exchange >= 0 {
                 exchanges[exchange].state.conclude()
                 exchanges[exchange].clear(.isOurs)
-                abandon(exchange)
+                abandon(exchange, as: .timeout)
             } else {
                 closeClient(client)
             }

@@ -197,7 +197,7 @@ def test_what_a_drain_cuts_is_in_the_access_log(start_proxy, serve):
     with requested(proxy, server):
         assert proxy.stop() == 0
     line, = proxy.access_lines()
-    assert line["target"] == "/held" and line["status"] == 0
+    assert (line["target"], line["status"], line["outcome"]) == ("/held", 0, "timeout")
     assert proxy.events("edge_exited") == []
 
 
@@ -210,7 +210,7 @@ def test_what_a_second_term_cuts_is_in_the_access_log(start_proxy, serve):
         proxy.signal(signal.SIGTERM)
         assert proxy.finished() == 0
     line, = proxy.access_lines()
-    assert line["target"] == "/held" and line["status"] == 0
+    assert (line["target"], line["status"], line["outcome"]) == ("/held", 0, "timeout")
 
 
 def test_an_edge_that_hears_nothing_is_killed_at_the_end(start_proxy):
