@@ -93,7 +93,8 @@ def test_a_signal_drains_and_stops(start_proxy, serve, number):
         release.wait(30)
         stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     server = serve(script)
-    proxy = start_proxy(f"services: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    # One edge: that the idle connection ended says that the busy one's edge drains.
+    proxy = start_proxy(f"edges: 1\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
     with proxy.client() as busy, proxy.client() as idle:
         busy.send(request("/held"))
         until(lambda: server.requests, "the request")
