@@ -260,6 +260,7 @@ extension EdgeLoop where World: ~Copyable {
         guard now >= spoolReportAt else { return }
         spoolReportAt = now + 1_000_000_000
         journal.begin(.error, "spool_failed", wall: wall)
+        journal.add("path", text: settings.spoolFolder.text)
         journal.add("cause", text: error.description)
         journal.end()
     }

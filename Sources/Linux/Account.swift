@@ -21,10 +21,11 @@ package struct Account: Equatable, Sendable {
 
     /// Looks a user up by name or number, and a group in place of its own when one is named.
     ///
-    /// Nil when there is no such user or group.
+    /// Nil when there is no such user or group. A number without a name is a user too, whose group
+    /// has the same number where none is named.
     package static func named(_ user: String, group: String? = nil) -> Account? {
         let found = unsafe UInt32(user).map { unsafe getpwuid($0) } ?? getpwnam(user)
-        guard let entry = unsafe found else { return nil }
+        guard let entry = unsafe found else { return unnamed(user, group: group) }
         let name = unsafe String(cString: entry.pointee.pw_name)
         let home = unsafe String(cString: entry.pointee.pw_dir)
         let userNumber = unsafe entry.pointee.pw_uid
@@ -40,10 +41,20 @@ package struct Account: Equatable, Sendable {
         return Account(user: userNumber, group: ownGroup, groups: known, name: name, home: home)
     }
 
-    /// A group's number from its name or number; nil when there is none.
+    private static func unnamed(_ user: String, group: String?) -> Account? {
+        guard let number = UInt32(user), number != noNumber else { return nil }
+        guard let own = group.map({ groupNumber(named: $0) }) ?? number else { return nil }
+        return Account(user: number, group: own, groups: [own], name: user)
+    }
+
+    /// Means "leave it as it is" to the kernel.
+    private static let noNumber = UInt32.max
+
+    /// A group's number from its name or number, which need not have a name; nil when there is
+    /// none.
     package static func groupNumber(named group: String) -> UInt32? {
-        let found = unsafe UInt32(group).map { unsafe getgrgid($0) } ?? getgrnam(group)
-        return unsafe found.map { unsafe $0.pointee.gr_gid }
+        if let number = UInt32(group) { return number == noNumber ? nil : number }
+        return unsafe getgrnam(group).map { unsafe $0.pointee.gr_gid }
     }
 
     /// A user's name from its number; nil when there is none.

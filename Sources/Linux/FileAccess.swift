@@ -89,11 +89,26 @@ package enum FileSystem {
             user: raw.st_uid, group: raw.st_gid, inode: UInt64(raw.st_ino))
     }
 
-    /// Everything in a file that has an end; `readAll` names the limit.
+    /// Everything in a regular file; `readAll` names the limit. It never waits for a writer.
+    ///
+    /// Throws `SystemError.irregular` for a pipe or a device, `EISDIR` for a folder.
     package static func read(_ path: String) throws(SystemError) -> [UInt8] {
-        let number = unsafe clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
+        let number = unsafe clinux_open(path, flags, 0)
         guard number >= 0 else { throw SystemError("open") }
-        return try Descriptor(owning: number).readAll()
+        let file = Descriptor(owning: number)
+        var status = stat()
+        guard unsafe fstat(file.number, &status) == 0 else { throw SystemError("fstat") }
+        guard clinux_is_regular(status.st_mode) != 0 else {
+            let isFolder = clinux_is_directory(status.st_mode) != 0
+            throw SystemError("open", number: isFolder ? EISDIR : SystemError.irregular)
+        }
+        return try file.readAll()
+    }
+
+    /// Why we may not write to a file, or make files in a folder; nil when we may.
+    package static func writeFault(_ path: String, isFolder: Bool) -> SystemError? {
+        unsafe euidaccess(path, isFolder ? W_OK | X_OK : W_OK) == 0 ? nil : SystemError("access")
     }
 
     /// Like `read`, as text; bytes that are no UTF-8 are replaced.

@@ -60,13 +60,18 @@ package struct PrivateFolder: ~Copyable {
     private static let lockTries = 200
     private static let lockMicroseconds: UInt32 = 10_000
 
-    /// The whole of a file, nil where there is none.
+    /// The whole of a file, nil where there is none. The rights of others to it are taken away.
     package borrowing func read(_ name: String) throws(SystemError) -> [UInt8]? {
-        let flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC
+        let flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK
         let number = unsafe clinux_openat(folder.number, name, flags, 0)
         if number < 0, clinux_errno() == ENOENT { return nil }
         guard number >= 0 else { throw SystemError("openat") }
         let file = Descriptor(owning: number)
+        var status = stat()
+        guard unsafe fstat(file.number, &status) == 0 else { throw SystemError("fstat") }
+        guard status.st_mode & 0o077 == 0 || fchmod(file.number, 0o600) == 0 else {
+            throw SystemError("fchmod")
+        }
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16 << 10)
         while true {

@@ -36,6 +36,13 @@ package enum ProcessTraits {
     /// Whether descriptor `number` is a terminal.
     package static func isTerminal(_ number: Int32) -> Bool { isatty(number) == 1 }
 
+    /// Whether descriptor `number` is a terminal that has hung up: its window was closed, its line
+    /// was lost.
+    package static func isDeadTerminal(_ number: Int32) -> Bool {
+        var settings = termios()
+        return unsafe tcgetattr(number, &settings) != 0 && clinux_errno() == EIO
+    }
+
     /// This process's environment as `NAME=value` entries.
     package static var environment: [String] {
         var entries: [String] = []

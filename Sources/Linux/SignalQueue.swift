@@ -40,6 +40,9 @@ package struct SignalQueue: ~Copyable {
         }
     }
 
+    /// Whether the process ignores a signal, as `nohup` lets its program do.
+    package static func isIgnored(_ number: Int32) -> Bool { clinux_is_ignored(number) != 0 }
+
     /// Lets the process ignore a signal for good; a pipe or socket that closed is an error instead.
     package static func ignore(_ number: Int32) {
         clinux_ignore_signal(number)

@@ -87,6 +87,11 @@ public struct SpoolFile: ~Copyable {
 /// A folder's path, kept ready for the kernel.
 public struct FolderPath: ~Copyable {
     let bytes: [CChar]
+    /// For messages.
+    public let text: String
 
-    public init(_ path: String) { bytes = path.utf8CString.map { $0 } }
+    public init(_ path: String) {
+        bytes = path.utf8CString.map { $0 }
+        text = path
+    }
 }

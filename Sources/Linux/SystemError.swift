@@ -25,6 +25,9 @@ public struct SystemError: Error, Equatable, Sendable {
 extension SystemError: CustomStringConvertible {
     /// For people: `bind: Address already in use`.
     public var description: String {
+        if number == SystemError.irregular {
+            return "\(call): it is a pipe or a device, and a reload can read only files again"
+        }
         var text = [CChar](repeating: 0, count: 256)
         let size = text.count
         let message = unsafe text.withUnsafeMutableBufferPointer {
@@ -37,5 +40,7 @@ extension SystemError: CustomStringConvertible {
 extension SystemError {
     /// Kernel error numbers that rooms without C headers have to tell apart.
     public static let timedOut: Int32 = ETIMEDOUT
+    /// Not the kernel's: what was to be read is no regular file.
+    public static let irregular: Int32 = -1
     public static let connectionReset: Int32 = ECONNRESET
 }

@@ -40,6 +40,16 @@ import Testing
         #expect(throws: SystemError.self) { _ = try PrivateFolder(path + "/folder") }
     }
 
+    @Test func `a file that others may read is theirs no more once it was read`() throws {
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try PrivateFolder(path)
+        try folder.write([1], to: "key")
+        try FileManager.default.setAttributes(
+            [.posixPermissions: 0o644], ofItemAtPath: path + "/key")
+        #expect(try folder.read("key") == [1])
+        #expect(try mode(path + "/key") == 0o600)
+    }
+
     @Test func `a file that never ends is refused`() throws {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let folder = try PrivateFolder(path)

@@ -42,6 +42,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,6 +115,10 @@ static inline ssize_t clinux_address_send(int fd, const void *bytes, size_t coun
 static inline int clinux_rename_process(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 static inline char **clinux_environment(void) { return environ; }
 static inline void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
+static inline int clinux_is_ignored(int number) {
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
 /// Swift cannot pass glibc's transparent unions, nor the enumerators that are macros of themselves.
 static inline int clinux_accept(int socket, struct sockaddr_storage *address) {
     socklen_t size = sizeof *address;
