@@ -28,6 +28,8 @@ package struct Diagnostic: Equatable, Sendable {
     package var message: String
     /// What to write instead, where that is known.
     package var suggestion: String?
+    /// The configuration is good, and the machine refuses it for want of a right.
+    package var isPermission = false
 
     package init(
         file: String, position: SourcePosition?, severity: Severity = .error, key: String = "",
@@ -67,6 +69,10 @@ extension Diagnostic: CustomStringConvertible {
 
 extension [Diagnostic] {
     package var errorCount: Int { count { $0.severity == .error } }
+    /// All errors there are, and some are, come of missing rights.
+    package var lacksOnlyRights: Bool {
+        hasErrors && allSatisfy { $0.isPermission || $0.severity == .warning }
+    }
     package var hasErrors: Bool { contains { $0.severity == .error } }
 
     /// In the order of the file; what has no place comes last.

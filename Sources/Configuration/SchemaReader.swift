@@ -146,11 +146,13 @@ private struct SchemaReader {
             let below = place.below(entry.key, "*", at: entry.position)
             do {
                 if let checkName = keys.checkName { try checkName(entry.key) }
-                read(entry.value, keys.element!, below)
             } catch {
                 complain(
                     entry.position, below.path, error.message, suggestion: error.suggestion)
+                // What is wrong in a group is said in the same pass as its name.
+                guard keys.element!.kind == .group else { continue }
             }
+            read(entry.value, keys.element!, below)
         }
     }
 
