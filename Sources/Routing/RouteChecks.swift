@@ -9,6 +9,7 @@ extension RouteOptions {
         found += routes.flatMap { checkAnswer(configuration, $0) }
         found += routes.flatMap { checkStrip(configuration, $0) }
         found += checkOrder(configuration, routes)
+        found += checkDoubles(configuration, routes)
         return found + checkReach(configuration, routes, services)
     }
 
@@ -70,11 +71,49 @@ extension RouteOptions {
         ]
     }
 
+    private static let conditions = ["host", "path", "method", "header"]
+
+    /// A route with the conditions of one before it leaves that one everything.
+    private static func checkDoubles(
+        _ configuration: Configuration, _ routes: [String]
+    ) -> [Diagnostic] {
+        var first: [[String]: String] = [:]
+        return routes.compactMap { route in
+            guard let taken = conditionTexts(configuration, route) else { return nil }
+            guard let other = first[taken] else {
+                first[taken] = route
+                return nil
+            }
+            let line = configuration.position(["routes", other])?.line
+            return configuration.finding(
+                "routes", route, severity: .warning,
+                message: "never matches: the route "
+                    + (line.map { "in line \($0)" } ?? "before it") + " takes the same requests")
+        }
+    }
+
+    /// The conditions of a route in one order; nil where there is none, or one was refused.
+    private static func conditionTexts(
+        _ configuration: Configuration, _ route: String
+    ) -> [String]? {
+        let written = conditions.filter { configuration.isWritten("routes", route, $0) }
+        guard !written.isEmpty, written.allSatisfy({ configuration.has("routes", route, $0) }),
+            !configuration.groupsWithUnknownKeys.contains("routes.\(route)")
+        else { return nil }
+        let methods = configuration.entries(method, route).map { "method \($0.value)" }
+        let headers = configuration.entries(header, route).map {
+            "header \($0.name.lowercased()) \($0.value)"
+        }
+        return [
+            configuration.values.node(["routes", route, "host"])?.text ?? "",
+            configuration.values.node(["routes", route, "path"])?.text ?? "",
+        ] + methods.sorted() + headers.sorted()
+    }
+
     /// A route that takes everything leaves nothing for those behind it.
     private static func checkOrder(
         _ configuration: Configuration, _ routes: [String]
     ) -> [Diagnostic] {
-        let conditions = ["host", "path", "method", "header"]
         let greedy = routes.firstIndex { route in
             !conditions.contains { configuration.isWritten("routes", route, $0) }
                 && !configuration.groupsWithUnknownKeys.contains("routes.\(route)")

@@ -5,10 +5,11 @@ extension ServiceOptions {
     /// into.
     package static func check(_ configuration: Configuration) -> [Diagnostic] {
         let names = configuration.names("services.*")
-        return names.flatMap { name in
-            checkBalance(configuration, name) + checkUpstreams(configuration, name)
-                + checkPool(configuration, name) + checkDemo(configuration, name)
-        } + checkCapacities(configuration, names)
+        let checks = [
+            checkBalance, checkUpstreams, checkPlaces, checkWords, checkPool, checkDemo,
+        ]
+        let found = names.flatMap { name in checks.flatMap { $0(configuration, name) } }
+        return found + checkCapacities(configuration, names)
     }
 
     /// Requests that can be at a service's workers or upstreams at once, as far as it could be

@@ -97,6 +97,22 @@ extension TLSOptions {
                 "tls", "certificates", number, "default",
                 message:
                     "one certificate is the default; tls.certificates.\(defaults[0]) is already")
+        } + checkDoubles(configuration)
+    }
+
+    /// A certificate that is listed twice, for the same names.
+    private static func checkDoubles(_ configuration: Configuration) -> [Diagnostic] {
+        var first: [[String]: String] = [:]
+        return configuration.names("tls.certificates[]").compactMap { number in
+            guard let file = configuration.value(certificate, number) else { return nil }
+            let listed = [file] + configuration.entries(name, number).map(\.value).sorted()
+            guard let other = first[listed] else {
+                first[listed] = number
+                return nil
+            }
+            return configuration.finding(
+                value: "tls", "certificates", number, "certificate", severity: .warning,
+                message: "is tls.certificates.\(other) already; once is enough")
         }
     }
 }
