@@ -16,6 +16,8 @@ package struct DevelopmentAuthority: Sendable {
         /// The root's file, for `curl --cacert`.
         package var rootPath: String
         package var madeRoot: Bool
+        /// It took the place of another one, which people may have trusted.
+        package var replacedRoot = false
         package var madeLeaf: Bool
         /// Seconds since 1970.
         package var leafNotAfter: Int64
@@ -68,6 +70,7 @@ package struct DevelopmentAuthority: Sendable {
     ///   - now: seconds since 1970.
     package func prepare(names: [String] = [], now: Int64) throws(Failure) -> Outcome {
         let folder = try openFolder()
+        let hadRoot = try read(folder, DevelopmentAuthority.rootFile) != nil
         let (root, madeRoot) = try prepareRoot(folder, now)
         let wanted = DevelopmentAuthority.wanted(names)
         let found = try read(folder, DevelopmentAuthority.leafFile)
@@ -79,7 +82,9 @@ package struct DevelopmentAuthority: Sendable {
                 names: wanted, root: root, days: DevelopmentAuthority.leafDays, now: now)
         }
         try write(folder, leaf.certificate + leaf.key, DevelopmentAuthority.leafFile)
-        return try outcome(leaf.certificate + leaf.key, madeRoot: madeRoot, madeLeaf: true)
+        var made = try outcome(leaf.certificate + leaf.key, madeRoot: madeRoot, madeLeaf: true)
+        made.replacedRoot = madeRoot && hadRoot
+        return made
     }
 
     private func prepareRoot(

@@ -32,14 +32,17 @@ private func reading(of loaded: LoadedConfiguration) -> Result<MasterReading, Ma
         let count = loaded.diagnostics.errorCount
         return .failure(
             MasterFailure(
-                .configuration, count == 1 ? "1 error" : "\(count) errors",
+                loaded.diagnostics.lacksOnlyRights ? .permission : .configuration,
+                count == 1 ? "1 error" : "\(count) errors",
                 diagnostics: loaded.diagnostics))
     }
     do throws(MasterFailure) {
+        var warnings = loaded.diagnostics
+        let certificates = try certificates(for: effective, warnings: &warnings)
         return .success(
             MasterReading(
-                configuration: effective, certificates: try certificates(for: effective),
-                folder: loaded.folder, warnings: loaded.diagnostics, notices: loaded.notices))
+                configuration: effective, certificates: certificates, folder: loaded.folder,
+                warnings: warnings, notices: loaded.notices))
     } catch {
         return .failure(error)
     }
@@ -48,11 +51,11 @@ private func reading(of loaded: LoadedConfiguration) -> Result<MasterReading, Ma
 /// The certificates of the https listeners and the authorities of upstreams, as edges take them;
 /// empty without any.
 private func certificates(
-    for configuration: EffectiveConfiguration
+    for configuration: EffectiveConfiguration, warnings: inout [Diagnostic]
 ) throws(MasterFailure) -> [UInt8] {
     let needed = FrontOptions(configuration).listeners.contains { $0.url.scheme == .https }
     let bundle = CertificateBundle(
-        certificates: needed ? try listenerCertificates(configuration) : [],
+        certificates: needed ? try listenerCertificates(configuration, &warnings) : [],
         authorities: try authorities(of: ServiceOptions.all(configuration)))
     return bundle.certificates.isEmpty && bundle.authorities.isEmpty ? [] : bundle.encoded()
 }
@@ -71,7 +74,7 @@ private func authorities(of services: [ServiceOptions]) throws(MasterFailure) ->
 }
 
 private func listenerCertificates(
-    _ configuration: EffectiveConfiguration
+    _ configuration: EffectiveConfiguration, _ warnings: inout [Diagnostic]
 ) throws(MasterFailure) -> [TLSCertificate] {
     let options = TLSOptions(configuration)
     var found: [TLSCertificate] = []
@@ -92,6 +95,15 @@ private func listenerCertificates(
             let outcome = try DevelopmentAuthority(folder: folder).prepare(
                 now: Int64(Linux.Clock.wall / 1_000_000_000))
             found.append(outcome.certificate)
+            if outcome.replacedRoot {
+                warnings.append(
+                    Diagnostic(
+                        file: outcome.rootPath, position: nil, severity: .warning,
+                        key: "tls.dev_ca",
+                        message: "a new root of the development CA took the place of one whose key "
+                            + "was gone, damaged or at its end; whoever trusted that one has to "
+                            + "trust this file anew"))
+            }
         } catch {
             throw MasterFailure(.failed, "\(error)")
         }

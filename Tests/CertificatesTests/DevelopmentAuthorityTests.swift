@@ -42,6 +42,15 @@ import Testing
         _ = try TLSContext(certificates: [second.certificate], settings: TLSServerSettings())
     }
 
+    @Test func `says when a root took the place of one that may be trusted`() throws {
+        #expect(try authority.prepare(now: now).replacedRoot == false)
+        #expect(try authority.prepare(names: ["a.test"], now: now).replacedRoot == false)
+        try FileManager.default.removeItem(atPath: folder.path + "/state/ca/root-key.pem")
+        let outcome = try authority.prepare(now: now)
+        #expect(outcome.madeRoot && outcome.replacedRoot)
+        #expect(try authority.prepare(now: now).replacedRoot == false)
+    }
+
     @Test func `remakes the leaf for other names, and only then`() throws {
         _ = try authority.prepare(now: now)
         let names = ["App.Test", "10.0.0.1", "0:0::1", "localhost"]
