@@ -20,7 +20,8 @@ final class AdminSocket {
 
         fileprivate var number: Int32 { connection.number }
 
-        /// Takes what has come; nil while the line is not whole, empty when it never will be.
+        /// Takes what has come; nil while the line is not whole, empty when it never will be, for
+        /// its end is missing or too far.
         fileprivate func read() -> [UInt8]? {
             guard let bytes = try? connection.descriptor.readAvailable(atMost: 64 << 10) else {
                 return nil
@@ -195,9 +196,12 @@ final class AdminSocket {
 
     private func hear(_ line: [UInt8], from client: Client) {
         forget(client)
-        guard !line.isEmpty else { return }
         guard let command = JSONValue(parsing: line), command["command"]?.text != nil else {
-            return client.fail(MasterFailure(.usage, "one JSON line with a command is expected"))
+            return client.fail(
+                MasterFailure(
+                    .usage,
+                    "one JSON line with a command is expected, such as {\"command\":\"status\"}, "
+                        + "and a line end"))
         }
         received(command, client)
     }

@@ -117,6 +117,12 @@ final class ListenerSockets {
         leaving = []
     }
 
+    /// Lets go of every port: nobody serves any more.
+    func close() {
+        closeLeaving()
+        listeners = []
+    }
+
     private func leave(_ sockets: [OpenFile]) {
         for socket in sockets { try? ListeningSocket.turnAway(socket.number) }
         leaving += sockets

@@ -34,6 +34,14 @@ final class LockFile {
         }
     }
 
+    /// Whether a proxy that runs has a lock file.
+    static func isHeld(_ path: String) -> Bool {
+        guard (try? FileSystem.status(of: path, followsLinks: false)) != nil,
+            let file = try? FileSystem.openLock(path)
+        else { return false }
+        return !file.tryLock()
+    }
+
     /// Nobody has removed it meanwhile.
     var isThere: Bool { (try? FileSystem.status(of: path, followsLinks: false))?.inode == inode }
 

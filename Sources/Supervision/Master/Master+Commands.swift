@@ -11,7 +11,10 @@ extension Master {
         case "status":
             plugins.status { [unowned self] plugins in client.succeed(status(plugins)) }
         case "reload":
-            let rolls = command["apps"]?.boolean ?? false
+            let apps = command["apps"] ?? .bool(false)
+            guard let rolls = apps.boolean else {
+                return client.fail(MasterFailure(.usage, "apps: takes true or false"))
+            }
             reload(rolls ? ReloadRequest(rollers: [client]) : ReloadRequest(clients: [client]))
         case "stop": stop(client)
         case let other:

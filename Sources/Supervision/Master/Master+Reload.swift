@@ -48,6 +48,9 @@ extension Master {
         }
         let plan = try MasterPlan(reading)
         try refuseMoved(plan)
+        restoreFiles()
+        // What is there may be somebody else's by now.
+        try Self.prepareFolders(plan.options.directories, account: plan.account)
         say(reading.warnings)
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
@@ -70,16 +73,8 @@ extension Master {
 
     /// A log that cannot be opened is an error like any other.
     private static func tryLogs(_ logs: LogOptions) throws(MasterFailure) {
-        do throws(SystemError) {
-            try LogFiles().open(logs)
-        } catch {
-            throw MasterFailure(error, while: "logs.access.path")
-        }
-        do throws(SystemError) {
-            _ = try EventLog.file(logs.error)
-        } catch {
-            throw MasterFailure(error, while: "logs.error.path")
-        }
+        try logs.openingAccess { () throws(SystemError) in try LogFiles().open(logs) }
+        try logs.openingErrors { () throws(SystemError) in _ = try EventLog.file(logs.error) }
     }
 
     /// Refuses another place for what is made at the start: nobody would find the proxy there.
@@ -142,7 +137,10 @@ extension Master {
         guard let request = changeover.request else { return }
         let result: JSONValue = ["generation": .whole(generation), "services": .string(apps)]
         for client in request.clients { client.succeed(result) }
-        if !request.rollers.isEmpty { roll(changes.kept, request.rollers, result) }
+        guard !request.rollers.isEmpty else { return }
+        roll(
+            changes.kept, request.rollers,
+            changes.isEmpty ? ["generation": .whole(generation)] : result)
     }
 
     /// The old configuration serves on: says why.
@@ -175,14 +173,19 @@ extension Master {
     }
 
     private func roll(_ names: [String], _ clients: [AdminSocket.Client], _ result: JSONValue) {
-        services.roll(names) { names, failures in
+        services.roll(names) { [generation] names, failures in
             var members = result.members ?? []
             members.append(.init(name: "rolled", value: .array(names.map { .string($0) })))
             for client in clients {
                 if failures.isEmpty {
                     client.succeed(.object(members))
                 } else {
-                    client.fail(MasterFailure(.failed, failures.joined(separator: "; ")))
+                    client.fail(
+                        MasterFailure(
+                            .failed,
+                            "the configuration was read and serves as generation "
+                                + "\(generation), but workers could not be replaced, and the "
+                                + "old ones serve on: " + failures.joined(separator: "; ")))
                 }
             }
         }

@@ -41,12 +41,12 @@ extension Master {
     /// Binds and starts everything; ready is said later, from the loop.
     func start() throws(MasterFailure) {
         connectParts()
+        try plan.logs.openingErrors { () throws(SystemError) in try log.open(plan.logs) }
+        try plan.logs.openingAccess { () throws(SystemError) in try logFiles.open(plan.logs) }
         do throws(SystemError) {
-            try log.open(plan.logs)
-            try logFiles.open(plan.logs)
             try admin.begin()
         } catch {
-            throw MasterFailure(error, while: "cannot open the logs")
+            throw MasterFailure(error, while: "cannot listen on \(admin.path)")
         }
         if ProcessTraits.isRoot && plan.account == nil {
             log.warning("notice") { line in
@@ -174,6 +174,7 @@ extension Master {
 
     private func sayReady(_ changeover: Changeover) {
         phase = .serving
+        newFolders.keep()
         log.hidesProgress = false
         let urls = listeners.listeners.map(\.url)
         let took = Clock.monotonic - startedAt

@@ -41,9 +41,15 @@ extension Master {
         guard services.isEmpty, plugins.isEmpty, stopStep == 1 else { return }
         stopStep = 2
         log.info("stopped")
+        // Those who wait are answered by `answerStops`, once nothing is ours any more.
+        end()
+    }
+
+    /// Answers those who wait for the end. Whoever is told may start the next proxy at once, so
+    /// ports, locks and folders have to be free.
+    func answerStops() {
         for client in stopAnswers { client.succeed(["stopped": true]) }
         stopAnswers = []
-        end()
     }
 
     /// Edges first here too: what they cut is in their log before workers go.

@@ -43,7 +43,9 @@ package final class Master {
     let plugins: PluginKeeper
     let admin: AdminSocket
     /// Those of the worker sockets and of the Python host.
-    private let ownFolders: [OwnFolder]
+    let ownFolders: [OwnFolder]
+    /// Those that this start has made; kept once it has served.
+    let newFolders: NewFolders
     private let signalQueue: SignalQueue
     private var signalWatch: Loop.Watch?
 
@@ -66,7 +68,9 @@ package final class Master {
     private var housekeepingAt: UInt64 = 0
     private var isOver = false
     /// What is in the way of making files again; said once.
-    private var restoreFailure: String?
+    var restoreFailure: String?
+    /// Started with `nohup` or the like: it outlives its terminal.
+    private let ignoresHangup = SignalQueue.isIgnored(SignalNumber.hup)
 
     enum Phase { case starting, serving, stopping }
 
@@ -125,8 +129,9 @@ package final class Master {
             throw MasterFailure(error, while: "cannot start")
         }
         let folders = plan.options.directories
+        newFolders = NewFolders(plan.options)
         try Self.prepareFolders(folders, account: plan.account)
-        admin = try AdminSocket(path: plan.options.adminSocket, on: loop)
+        admin = try Self.makeAdmin(plan.options, on: loop)
         let memory = try SharedMemory(plan.options.front)
         site = MasterSite(loop: loop, log: log, memory: memory, runtime: folders.runtime)
         edges = EdgeKeeper(site, logs: logFiles)
@@ -137,6 +142,19 @@ package final class Master {
         log.hidesProgress = log.isTerminal
         say(reading.warnings)
         for notice in reading.notices { log.info("notice") { $0.add("text", text: notice) } }
+    }
+
+    private static func makeAdmin(
+        _ options: MasterOptions, on loop: Loop
+    ) throws(MasterFailure) -> AdminSocket {
+        do throws(MasterFailure) {
+            return try AdminSocket(path: options.adminSocket, on: loop)
+        } catch {
+            let runtime = options.directories.runtime
+            guard error.code == .taken, RuntimeFolder.isInUse(runtime) else { throw error }
+            throw MasterFailure(
+                .taken, "\(error.message) and directories.runtime, for \(runtime) is in use too")
+        }
     }
 
     /// Says what is odd in a configuration that is good.
@@ -230,13 +248,24 @@ package final class Master {
         while let signal = signalQueue.next() {
             switch signal {
             case SignalNumber.child: site.children.reap()
-            case SignalNumber.hup: reload(ReloadRequest())
+            case SignalNumber.hup: hangUp()
             case SignalNumber.usr1: reopenLogs()
             case SignalNumber.usr2: rollApps()
             case SignalNumber.term, SignalNumber.int, SignalNumber.quit: stop()
             default: break
             }
         }
+    }
+
+    /// HUP: a reload, but for an app without a file whose terminal is gone: whoever closed the
+    /// window has ended what ran in it, and there is no file to read anew.
+    private func hangUp() {
+        let isOver = manner.isApp && !ignoresHangup
+        guard isOver, (0...2).contains(where: { ProcessTraits.isDeadTerminal($0) }) else {
+            return reload(ReloadRequest())
+        }
+        // The kernel and the shell may both say it, and that is no wish to end at once.
+        if phase != .stopping { stop() }
     }
 
     /// Everything has ended: the loop ends with this turn.
@@ -248,80 +277,26 @@ package final class Master {
     /// there is such a one.
     @discardableResult
     func openLogs() -> Bool {
-        func open(_ key: String, _ body: () throws(SystemError) -> Void) -> Bool {
-            do throws(SystemError) {
+        func open(_ key: String, _ body: () throws(MasterFailure) -> Void) -> Bool {
+            do throws(MasterFailure) {
                 try body()
                 return true
             } catch {
                 log.error("logs_failed") { line in
                     line.add("key", text: key)
-                    line.add("error", text: error.description)
+                    line.add("error", text: error.message)
                 }
                 return false
             }
         }
-        let hasErrors = open("logs.error.path") { () throws(SystemError) in
-            try log.open(plan.logs)
+        let hasErrors = open("logs.error.path") { () throws(MasterFailure) in
+            try plan.logs.openingErrors { () throws(SystemError) in try log.open(plan.logs) }
         }
-        let hasAccess = open("logs.access.path") { () throws(SystemError) in
-            try logFiles.open(plan.logs)
+        let hasAccess = open("logs.access.path") { () throws(MasterFailure) in
+            try plan.logs.openingAccess { () throws(SystemError) in try logFiles.open(plan.logs) }
         }
         edges.reopenLogs()
         plugins.reopenLogs()
         return hasErrors && hasAccess
-    }
-
-    // MARK: folders
-
-    /// Makes again what somebody has removed from under us: the folders of the worker sockets (the
-    /// workers follow, when edges find their sockets gone) and of the host, and the control socket.
-    private func restoreFiles() {
-        do throws(MasterFailure) {
-            try RuntimeFolder.make(site.runtime)
-            for folder in ownFolders where try folder.restore() { sayRestored(folder.path) }
-            if try admin.restore() { sayRestored(admin.path) }
-            restoreFailure = nil
-        } catch {
-            guard restoreFailure != error.message else { return }
-            restoreFailure = error.message
-            log.error("restore_failed") { line in line.add("error", text: error.message) }
-        }
-    }
-
-    private func sayRestored(_ path: String) {
-        log.warning("restored") { line in
-            line.add("path", text: path)
-            line.add("text", text: "it was removed while the proxy runs, and is made again")
-        }
-    }
-
-    private static func prepareFolders(
-        _ folders: DirectoryOptions, account: Account?
-    ) throws(MasterFailure) {
-        try RuntimeFolder.make(folders.runtime)
-        do throws(SystemError) {
-            try FileSystem.makeFolder(folders.state, mode: 0o711)
-        } catch {
-            throw MasterFailure(error, while: "cannot make the folder \(folders.state)")
-        }
-        try SpoolFolder.make(folders.spool, for: account, state: folders.state)
-    }
-
-    /// Empties what an earlier run left.
-    private static func prepareRuntime(
-        _ site: MasterSite, _ admin: AdminSocket
-    ) throws(MasterFailure) -> [OwnFolder] {
-        do throws(MasterFailure) {
-            let sockets = try OwnFolder(site.socketFolder, mode: 0o711)
-            return [sockets, try OwnFolder(site.hostFolder, mode: 0o755)]
-        } catch {
-            admin.close()
-            throw error
-        }
-    }
-
-    private func cleanUp() {
-        admin.close()
-        for folder in ownFolders { folder.remove() }
     }
 }

@@ -28,6 +28,9 @@ final class OwnFolder {
             + "choose another folder for directories.runtime"
     }
 
+    /// Whether a proxy that runs has the folder.
+    static func isInUse(_ path: String) -> Bool { LockFile.isHeld("\(path)/\(mark)") }
+
     private static func take(_ path: String, _ mode: UInt32) throws(MasterFailure) -> LockFile {
         if let fault = fault(of: path) { throw MasterFailure(.configuration, fault) }
         do throws(SystemError) {

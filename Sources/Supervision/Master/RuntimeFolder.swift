@@ -13,6 +13,9 @@ package enum RuntimeFolder {
         OwnFolder.fault(of: sockets(in: runtime)) ?? OwnFolder.fault(of: host(in: runtime))
     }
 
+    /// Whether a proxy that runs has this folder.
+    static func isInUse(_ runtime: String) -> Bool { OwnFolder.isInUse(sockets(in: runtime)) }
+
     /// Makes the folder, or makes sure that the one there is ours alone: in `/tmp` anybody may have
     /// been there first.
     static func make(_ path: String) throws(MasterFailure) {
