@@ -3,6 +3,10 @@ import ArgumentParser
 let arguments = Array(CommandLine.arguments.dropFirst())
 // A child of the master: it takes no options, and needs no parser.
 if arguments.first == "--role" { ProxyCommand.exit(withError: runRole(arguments)) }
+if let fault = ProxyCommand.unknownCommand(arguments.first) {
+    Output.error("Error: \(fault)\n")
+    ProxyCommand.exit(withError: ExitCode.usage)
+}
 do {
     var command = try ProxyCommand.parseAsRoot(arguments)
     try command.run()

@@ -49,6 +49,60 @@ private let listen = "listen: \"http://127.0.0.1:0\"\n"
         #expect(load(yaml).diagnostics.map(\.message) == [expected])
     }
 
+    @Test func `a bad name of a service hides nothing of what is in it`() {
+        let yaml = listen + "services:\n  a/b: { demo: true, worker: 4 }\n"
+        #expect(
+            findings(yaml) == [
+                "f:3:3: error: services.a/b: \"a/b\" is no service name: letters, digits, - and _, "
+                    + "63 at most, a letter or digit first",
+                "f:3:22: error: services.a/b.worker: unknown key; did you mean workers?",
+            ])
+    }
+
+    @Test(arguments: [
+        (
+            "upstreams: [\"http://10.0.0.5:80\", { url: \"http://10.0.0.5\", weight: 2 }]",
+            "f:2:61: warning: services.web.upstreams.1.url: http://10.0.0.5:80 is upstreams.0 "
+                + "already; a server that is to get more has a weight"
+        ),
+        (
+            "upstreams: [\"http://localhost:8099\"]",
+            "f:2:32: warning: services.web.upstreams.0.url: http://localhost:8099 is this proxy's "
+                + "own listener http://127.0.0.1:8099; requests would go in circles"
+        ),
+        (
+            "command: [/bin/sh, -c, \"x {socke}\"]",
+            "f:2:43: error: services.web.command.2: {socke} is not filled in; only {socket}, "
+                + "{port} and {worker} are; did you mean {socket}?"
+        ),
+        (
+            "command: [/bin/sh, -c, \"awk '{print}' {socket}\"]",
+            "f:2:43: warning: services.web.command.2: {print} is not filled in; only {socket}, "
+                + "{port} and {worker} are"
+        ),
+    ])
+    func `what is hardly meant in a service is told`(service: String, expected: String) {
+        let yaml = "listen: \"http://127.0.0.1:8099\"\nservices: { web: { \(service) } }\n"
+        #expect(findings(yaml) == [expected])
+    }
+
+    @Test func `a route with the conditions of one before it never matches`() {
+        let yaml =
+            listen + """
+                services: { web: { demo: true } }
+                routes:
+                  - { host: a.example, method: [GET, POST], to: web }
+                  - { host: a.example, to: web }
+                  - { method: [POST, GET], host: a.example, to: web, strip: /x }
+                  - { path: /x, to: web }
+                """
+        #expect(
+            findings(yaml) == [
+                "f:6:5: warning: routes.2: never matches: the route in line 4 takes the same "
+                    + "requests"
+            ])
+    }
+
     @Test func `all findings of all kinds come in one pass`() {
         let yaml = """
             listen: ["http://*:80", "http://*:80"]

@@ -93,6 +93,12 @@ private let bad =
                     errors: "gone.yaml: error: cannot be read: No such file or directory\n1 error\n"
                 ))
         #expect(
+            try run(["-t", "--conf", "/dev/zero"], in: folder)
+                == Answer(
+                    status: 78, output: "",
+                    errors: "/dev/zero: error: cannot be read: it is a pipe or a device, and a "
+                        + "reload can read only files again\n1 error\n"))
+        #expect(
             try run(["--conf", "sub"], in: folder)
                 == Answer(
                     status: 78, output: "",
@@ -148,12 +154,62 @@ private let bad =
     @Test(arguments: [
         [], ["--conf", "a", "--app", "b:c"], ["--bogus"], ["--conf"], ["--conf", "a", "--json"],
         ["--conf", "a", "--workers", "2"], ["-t", "-T", "--conf", "a"],
-        ["manual", "--schema", "listen"], ["frobnicate"],
+        ["manual", "--schema", "listen"], ["frobnicate"], ["top"],
     ])
     func `a wrong command line ends with 2`(arguments: [String]) throws {
         let answer = try run(arguments)
         #expect((answer.status, answer.output) == (2, ""))
         #expect(answer.errors.hasPrefix("Error: "))
+    }
+
+    @Test func `a command that is not there is told with those that are`() throws {
+        #expect(
+            try run(["relaod", "--apps"])
+                == Answer(
+                    status: 2, output: "",
+                    errors: "Error: there is no command relaod, only run, reload, stop, status, "
+                        + "manual, help; did you mean reload?\n"))
+    }
+
+    @Test(arguments: ["reload", "stop", "status"])
+    func `a command never goes to another proxy than that of its file`(command: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("listen: [\n", to: "broken.yaml")
+        try folder.write(good + "admin: { socket: \"${NOT_SET}/a.sock\" }\n", to: "unset.yaml")
+        try folder.write(good + "admn: { socket: a.sock }\n", to: "typo.yaml")
+        try folder.write("- a\n", to: "list.yaml")
+        for file in [
+            "gone.yaml", "broken.yaml", "unset.yaml", "typo.yaml", "list.yaml", "/dev/null",
+        ] {
+            let answer = try run([command, "--conf", file], in: folder)
+            #expect((answer.status, answer.output) == (78, ""))
+            #expect(answer.errors.hasPrefix("\(file):"))
+            #expect(
+                answer.errors.hasSuffix(
+                    "proxy: \(file) does not tell where its proxy answers; mend it, or name the "
+                        + "socket: --socket PATH\n"))
+        }
+        // What is wrong elsewhere is no hindrance.
+        try folder.write(bad + "admin: { socket: a.sock }\nhtpp: 1\n", to: "bad.yaml")
+        #expect(
+            try run([command, "--conf", "bad.yaml"], in: folder)
+                == Answer(
+                    status: 69, output: "",
+                    errors: "no proxy answers on \(folder.path)/a.sock; is it running? "
+                        + "proxy --conf FILE\n"))
+    }
+
+    @Test(arguments: ["reload", "stop", "status"])
+    func `what failed is JSON too`(command: String) throws {
+        let folder = try TemporaryFolder()
+        let nobody = try run([command, "--json", "--socket", "a.sock"], in: folder)
+        #expect((nobody.status, nobody.errors) == (69, ""))
+        #expect(
+            nobody.output == "{\"ok\":false,\"exit\":69,\"error\":\"no proxy answers on a.sock; "
+                + "is it running? proxy --conf FILE\",\"diagnostics\":[]}\n")
+        let gone = try run([command, "--json", "--conf", "gone.yaml"], in: folder)
+        #expect((gone.status, gone.errors) == (78, ""))
+        #expect(gone.output.contains("\"message\":\"cannot be read: No such file or directory\""))
     }
 
     @Test func `version, help and manual answer on standard output`() throws {

@@ -62,6 +62,31 @@ private let demo = "services: { web: { demo: true } }\n"
         #expect(findings(yaml, in: folder) == [])
     }
 
+    @Test func `a venv whose interpreter has gone says where it led`() throws {
+        let folder = try TemporaryFolder()
+        try folder.makeFolder(".venv/bin")
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder.path)/.venv/bin/python", withDestinationPath: "python3")
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(folder.path)/.venv/bin/python3",
+            withDestinationPath: "/opt/gone/bin/python3.9")
+        let lost =
+            "DIR/.venv/bin/python is a link that leads to /opt/gone/bin/python3.9, which is not "
+            + "there"
+        let yaml = listen + "services: { web: { app: \"a:b\", python: .venv } }\n"
+        #expect(
+            findings(yaml, in: folder) == [
+                "f:2:40: error: services.web.python: \(lost); make the venv anew: python3 -m venv "
+                    + "--clear DIR/.venv"
+            ])
+        let found = load(
+            listen + "services: { web: { app: \"a:b\" } }\n", host: sampleHost(folder: folder.path))
+        #expect(found.notices.count == 1)
+        #expect(
+            found.notices.first?.replacingOccurrences(of: folder.path, with: "DIR")
+                .hasSuffix("since \(lost)") == true)
+    }
+
     @Test func `a venv beside the app is found by itself`() throws {
         let folder = try TemporaryFolder()
         try folder.write("#!/bin/sh\nexit 0\n", to: "shop/.venv/bin/python", mode: 0o755)
@@ -112,6 +137,45 @@ private let demo = "services: { web: { demo: true } }\n"
                     + "-p DIR/gone",
                 "f:3:60: error: logs.error.path: DIR/logs is a folder",
             ])
+    }
+
+    @Test func `a folder of ours that is a file, or lies in one`() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("", to: "file")
+        let yaml =
+            listen + demo + "directories: { runtime: file, state: new/state, spool: file/spool }\n"
+        #expect(
+            findings(yaml, in: folder) == [
+                "f:3:25: error: directories.runtime: DIR/file is no folder",
+                "f:3:56: error: directories.spool: DIR/file is no folder",
+            ])
+    }
+
+    @Test func `authorities that are none`() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("hello\n", to: "ca.pem")
+        try folder.write("", to: "empty.pem")
+        let upstream = "{ url: \"https://a.example\", ca: NAME }"
+        let yaml = listen + "services: { web: { upstreams: [\(upstream)] } }\n"
+        for (name, why) in ["ca.pem": "holds no certificate", "empty.pem": "is empty"] {
+            #expect(
+                findings(yaml.replacingOccurrences(of: "NAME", with: name), in: folder) == [
+                    "f:2:64: error: services.web.upstreams.0.ca: DIR/\(name): \(why); a PEM file "
+                        + "with certificates of CAs is wanted"
+                ])
+        }
+    }
+
+    @Test func `whoever runs as root is warned, and only where he can`() throws {
+        let folder = try TemporaryFolder()
+        let yaml =
+            listen
+            + "user: root\nservices: { web: { command: [/bin/true], dir: /, user: daemon } }\n"
+        let warning =
+            "f:2:7: warning: user: edges and workers run as root, and who breaks into one has the "
+            + "whole machine; name another user"
+        let found = load(yaml, host: sampleHost(folder: folder.path, isRoot: true))
+        #expect(found.diagnostics.map(\.description) == [warning])
     }
 
     @Test(arguments: [
@@ -168,8 +232,15 @@ private let demo = "services: { web: { demo: true } }\n"
                 "limits.connections is 7672 instead of 20000, "
                     + "since an edge may open only 4096 files; raise it with ulimit -n"
             ])
-        let low = load(listen + demo + "edges: 1\n", host: sampleHost(openFiles: 256))
-        #expect(low.diagnostics.map(\.key) == ["limits.connections"])
+        for more in ["", "limits: { connections: 1 }\n"] {
+            let host = sampleHost(openFiles: 256)
+            let low = load(listen + demo + "edges: 1\n" + more, host: host)
+            #expect(low.diagnostics.map(\.key) == ["limits.connections"])
+            let message = low.diagnostics.first?.message ?? ""
+            #expect(
+                message.hasPrefix("this machine's limit of 256 open files has no room for any "))
+            #expect(message.contains("an edge needs at least 258; raise the limit"))
+        }
     }
 }
 
@@ -222,6 +293,17 @@ private let demo = "services: { web: { demo: true } }\n"
         let open = findings("[{ certificate: a.pem, key: a.key }]", in: folder)
         #expect(open.count == 1)
         #expect(open[0].contains("warning: tls.certificates.0.key: the key DIR/a.key"))
+    }
+
+    @Test func `a certificate that is listed twice is once enough`() throws {
+        let folder = try TemporaryFolder()
+        try makePair("a", in: folder)
+        let one = "{ certificate: a.pem, key: a.key }"
+        #expect(
+            findings("[\(one), \(one)]", in: folder) == [
+                "f:3:69: warning: tls.certificates.1.certificate: is tls.certificates.0 already; "
+                    + "once is enough"
+            ])
     }
 
     @Test func `two defaults are one too many`() throws {

@@ -15,8 +15,8 @@ let everyKey = """
       - { url: "https://*:8443", backlog: 77, reuse_port: false }
       - { url: "http://[::1]:8080", redirect: https }
     edges: 3
-    user: root
-    group: root
+    user: daemon
+    group: daemon
     trusted_proxies: [10.0.0.0/8, "fd00::/8"]
     directories: { runtime: /tmp/r, state: /tmp/s, spool: /tmp/s/p }
     timeout: { handshake: 1s, header: 2s, body: 3s, body_rate: 4KiB/s,
@@ -33,8 +33,8 @@ let everyKey = """
         workers: 3
         concurrency: 5
         keep_alive: true
-        user: root
-        group: root
+        user: daemon
+        group: daemon
         balance: least-time
         queue: { length: 10, wait: 1s }
         timeout: { connect: 1s, first_byte: 2s, request: 3s, start: 4s, drain: 5s }
@@ -91,7 +91,7 @@ let everyKey = """
         #expect((plugin.queueLength, plugin.whenFull) == (9, .oldest))
         let master = MasterOptions(effective)
         #expect(
-            (master.user, master.group, master.adminSocket) == ("root", "root", "/tmp/r/a.sock"))
+            (master.user, master.group, master.adminSocket) == ("daemon", "daemon", "/tmp/r/a.sock"))
         #expect(master.directories.spool == "/tmp/s/p")
     }
 
@@ -121,7 +121,7 @@ let everyKey = """
         let pool = try #require(PoolOptions(effective, service: "cmd"))
         #expect(pool.program == .command(["cat", "{socket}", "a b"]))
         #expect(pool.environment.map(\.value) == ["1", "/home/me and ${HOME}"])
-        #expect((pool.user, pool.dir) == ("root", "/"))
+        #expect((pool.user, pool.dir) == ("daemon", "/"))
         #expect(PoolOptions(effective, service: "up") == nil)
         #expect(PoolOptions.all(effective).map(\.program).last == .demo)
     }

@@ -19,4 +19,13 @@ struct ProxyCommand: ParsableCommand {
             ManualCommand.self,
         ],
         defaultSubcommand: RunCommand.self)
+
+    /// What is wrong with a first word that is neither a command nor an option; the default command
+    /// would blame what is missing behind it.
+    static func unknownCommand(_ word: String?) -> String? {
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+        guard let word, !word.hasPrefix("-"), !names.contains(word) else { return nil }
+        let near = nearestName(to: word, among: names).map { "; did you mean \($0)?" } ?? ""
+        return "there is no command \(word), only \(names.joined(separator: ", "))\(near)"
+    }
 }

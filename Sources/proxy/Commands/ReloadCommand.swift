@@ -15,13 +15,13 @@ struct ReloadCommand: ParsableCommand {
     var apps = false
 
     func run() throws {
-        let result = try control.client.send(["command": "reload", "apps": .bool(apps)])
+        let result = try control.send(["command": "reload", "apps": .bool(apps)])
         let generation = result["generation"]?.whole ?? 0
         var text = "generation \(generation)"
         if let services = result["services"]?.text { text += "; \(services)" }
         if let rolled = result["rolled"]?.elements, !rolled.isEmpty {
             text += "; rolled \(rolled.compactMap(\.text).joined(separator: ", "))"
         }
-        Output.standard(text + "\n")
+        control.print(result, orText: text + "\n")
     }
 }

@@ -57,7 +57,9 @@ struct RunCommand: ParsableCommand {
         if test { throw check(loaded) }
         // Of a good one that is to run, the master's log says the warnings, one event each.
         if printConfig || loaded.effective == nil { Output.error(loaded.diagnostics.report) }
-        guard let effective = loaded.effective else { throw ExitCode.configuration }
+        guard let effective = loaded.effective else {
+            throw loaded.diagnostics.lacksOnlyRights ? ExitCode.permission : .configuration
+        }
         if printConfig {
             Output.standard("# \(loaded.file), with everything decided\n")
             return Output.standard(Schema.proxy.yaml(effective))

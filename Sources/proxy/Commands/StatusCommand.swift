@@ -8,16 +8,9 @@ struct StatusCommand: ParsableCommand {
 
     @OptionGroup var control: ControlOptions
 
-    @Flag(name: .long, help: "As one JSON object.")
-    var json = false
-
     func run() throws {
-        let result = try control.client.send(["command": "status"])
-        if json {
-            Output.standard(String(decoding: result.bytes, as: UTF8.self) + "\n")
-        } else {
-            Output.standard(StatusText(status: result).text)
-        }
+        let result = try control.send(["command": "status"])
+        control.print(result, orText: StatusText(status: result).text)
     }
 }
 

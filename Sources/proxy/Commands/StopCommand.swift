@@ -9,7 +9,6 @@ struct StopCommand: ParsableCommand {
     @OptionGroup var control: ControlOptions
 
     func run() throws {
-        _ = try control.client.send(["command": "stop"])
-        Output.standard("stopped\n")
+        control.print(try control.send(["command": "stop"]), orText: "stopped\n")
     }
 }

@@ -22,6 +22,7 @@ struct HostChecks {
         var checks = HostChecks(configuration, host: host)
         checks.checkUsers()
         checks.checkSocketPaths()
+        checks.checkFolders()
         checks.checkLogs()
         checks.checkOpenFiles()
         for name in configuration.names("services.*") { checks.checkService(name) }
@@ -30,6 +31,12 @@ struct HostChecks {
     }
 
     private mutating func add(_ finding: Diagnostic) { found.append(finding) }
+
+    /// A finding that is not the configuration's fault.
+    private mutating func addRefused(_ finding: Diagnostic) {
+        found.append(finding)
+        found[found.count - 1].isPermission = true
+    }
 
     // MARK: users
 
@@ -55,6 +62,14 @@ struct HostChecks {
                 add(
                     finding(
                         path, "not started as root, so everything runs as \(host.userName)",
+                        severity: .warning))
+            } else if host.isRoot, Account.named(user)?.user == 0 {
+                let who = path.count == 1 ? "edges and workers run" : "its workers run"
+                add(
+                    finding(
+                        path,
+                        "\(who) as root, and who breaks into one has the whole machine; "
+                            + "name another user",
                         severity: .warning))
             }
         }
@@ -98,6 +113,31 @@ struct HostChecks {
         }
     }
 
+    private mutating func checkFolders() {
+        let folders = [
+            ("runtime", configuration.value(DirectoryOptions.runtime) ?? nil),
+            ("state", configuration.value(DirectoryOptions.state) ?? nil),
+            ("spool", configuration.value(DirectoryOptions.spool) ?? nil),
+        ]
+        for case (let name, let folder?) in folders {
+            // The nearest one that is there: the rest is made.
+            var place = folder
+            while place != "/", (try? FileSystem.status(of: place)) == nil {
+                place = absolutePath("..", in: place)
+            }
+            guard (try? FileSystem.status(of: place))?.isFolder == false else { continue }
+            add(finding(["directories", name], "\(place) is no folder"))
+        }
+        guard host.isRoot, let state = configuration.value(DirectoryOptions.state) ?? nil,
+            let spool = configuration.value(DirectoryOptions.spool) ?? nil,
+            let user = configuration.value(MasterOptions.user) ?? nil,
+            let account = Account.named(
+                user, group: configuration.value(MasterOptions.group) ?? nil),
+            let fault = SpoolFolder.fault(of: spool, for: account, state: state)
+        else { return }
+        addRefused(finding(["directories", "spool"], fault))
+    }
+
     private mutating func checkLogs() {
         let logs = [
             (["logs", "access", "path"], configuration.value(LogOptions.accessPath) ?? nil),
@@ -107,8 +147,17 @@ struct HostChecks {
             let folder = absolutePath("..", in: file)
             if let fault = folderFault(folder) {
                 add(finding(path, "\(fault); mkdir -p \(folder)"))
-            } else if (try? FileSystem.status(of: file))?.isFolder == true {
-                add(finding(path, "\(file) is a folder"))
+            } else if let status = try? FileSystem.status(of: file) {
+                if status.isFolder {
+                    add(finding(path, "\(file) is a folder"))
+                } else if let error = FileSystem.writeFault(file, isFolder: false) {
+                    addRefused(finding(path, "\(file) cannot be written: \(Self.reason(error))"))
+                }
+            } else if let error = FileSystem.writeFault(folder, isFolder: true) {
+                addRefused(
+                    finding(
+                        path,
+                        "\(file) cannot be made in \(folder): \(Self.reason(error))"))
             }
         }
     }
@@ -133,6 +182,16 @@ struct HostChecks {
                 finding(
                     configuration.isWritten("services", name, "dir")
                         ? ["services", name, "dir"] : ["services", name], fault))
+        } else if let dir, let account = host.account(of: name, configuration),
+            let barrier = Interpreter.barrier(on: dir, for: account)
+        {
+            isThere = false
+            add(
+                finding(
+                    configuration.isWritten("services", name, "dir")
+                        ? ["services", name, "dir"] : ["services", name],
+                    "\(dir) cannot be entered by \(account.name), whom it runs as: \(barrier); "
+                        + "open it with chmod, or set user"))
         }
         if configuration.has("services", name, "app"), let dir {
             checkPython(name, dir, isThere: isThere)
@@ -145,7 +204,7 @@ struct HostChecks {
             guard let ca = configuration.value(ServiceOptions.ca, name, number) ?? nil else {
                 continue
             }
-            if let fault = Self.readFault(ca) {
+            if let fault = Self.authorityFault(ca) {
                 add(finding(["services", name, "upstreams", number, "ca"], fault))
             }
         }
@@ -207,8 +266,16 @@ struct HostChecks {
         guard let files = OpenFiles(configuration) else { return }
         let limit = host.openFiles(UInt64(files.needed))
         guard limit < UInt64(files.needed) else { return }
+        let possible = files.connections(within: limit)
+        guard possible > 0 else {
+            return add(
+                finding(
+                    ["limits", "connections"],
+                    "this machine's limit of \(limit) open files has no room for any connection: "
+                        + "an edge needs at least \(OpenFiles.neededLeast); raise the limit "
+                        + "(ulimit -n \(files.needed), or LimitNOFILE= in the systemd unit)"))
+        }
         guard configuration.isWritten("limits", "connections") else {
-            let possible = files.connections(within: limit)
             return add(
                 finding(
                     ["limits", "connections"],
@@ -216,7 +283,7 @@ struct HostChecks {
                         + "connections, and with fewer than \(OpenFiles.connectionsMin) the proxy "
                         + "starts only if they are set; raise the limit (ulimit -n, or "
                         + "LimitNOFILE= in the systemd unit), or set limits.connections to "
-                        + "\(max(1, possible))"))
+                        + "\(possible)"))
         }
         add(
             finding(
@@ -224,7 +291,7 @@ struct HostChecks {
                 "\(files.connections) connections over \(files.edges) edges need \(files.needed) "
                     + "open files in each, and the limit is \(limit); raise it "
                     + "(ulimit -n \(files.needed), or LimitNOFILE= in the systemd unit), "
-                    + "or set limits.connections to \(max(1, files.connections(within: limit)))"))
+                    + "or set limits.connections to \(possible)"))
     }
 
     private func finding(
@@ -243,6 +310,18 @@ struct HostChecks {
             return nil
         } catch {
             return "\(path) cannot be read: \(reason(error))"
+        }
+    }
+
+    /// Why a file is of no use as the authorities of an upstream, or nil.
+    private static func authorityFault(_ path: String) -> String? {
+        if let fault = readFault(path) { return fault }
+        do {
+            let trust = TLSTrust.authorities(pem: try FileSystem.read(path), label: path)
+            _ = try TLSClientContext(trust: trust)
+            return nil
+        } catch {
+            return "\(error); a PEM file with certificates of CAs is wanted"
         }
     }
 

@@ -60,6 +60,20 @@ enum Interpreter {
         return (try? FileSystem.status(of: path)) != nil ? path : nil
     }
 
+    /// Of a venv whose interpreter has gone since it was made: what leads to nothing, and where to.
+    static func lostProgram(inVenv folder: String) -> String? {
+        let program = "\(folder)/bin/python"
+        var path = program
+        // As many links as the kernel follows (path_resolution(7)).
+        for _ in 0..<40 {
+            guard let target = try? FileSystem.target(ofLink: path) else { break }
+            path = absolutePath(target, in: absolutePath("..", in: path))
+            guard (try? FileSystem.status(of: path, followsLinks: false)) == nil else { continue }
+            return "\(program) is a link that leads to \(path), which is not there"
+        }
+        return nil
+    }
+
     /// Looks a program up in `PATH`.
     ///
     /// - Parameter account: the first one that this user can reach is better than one before it.
@@ -85,6 +99,9 @@ enum Interpreter {
                 + "install one, or name it with python:"
         }
         let path = absolutePath(written, in: folder)
+        if let lost = lostProgram(inVenv: path) {
+            return "\(lost); make the venv anew: python3 -m venv --clear \(path)"
+        }
         if (try? FileSystem.status(of: path)) != nil {
             return "\(path) is no venv: it has no bin/python; make one: python3 -m venv \(path)"
         }

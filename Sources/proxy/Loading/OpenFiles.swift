@@ -34,6 +34,10 @@ struct OpenFiles {
         return share + min(share, capacity) + Self.beside
     }
 
+    /// What an edge needs for one connection and its other end: with less, no
+    /// `limits.connections` helps.
+    static let neededLeast = beside + 2
+
     /// The most connections, over all edges, that fit into a limit of open files.
     func connections(within limit: UInt64) -> Int {
         let room = max(0, Int(min(limit, 1 << 40)) - Self.beside)

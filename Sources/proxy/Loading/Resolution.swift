@@ -118,9 +118,13 @@ struct Resolution {
             configuration.set(path + ["python"], to: program)
             let dead = Interpreter.deadVenvs(dir: folder, environment: host.environment)
             if written == nil, !dead.isEmpty {
+                let why = dead.map { folder in
+                    Interpreter.lostProgram(inVenv: folder)
+                        ?? "there is no bin/python in \(folder)"
+                }
                 notices.append(
-                    "services.\(name) runs with \(program), since there is no bin/python in "
-                        + "\(dead.joined(separator: " and "))")
+                    "services.\(name) runs with \(program), since "
+                        + why.joined(separator: " and "))
             }
         }
     }
