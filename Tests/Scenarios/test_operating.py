@@ -238,7 +238,15 @@ def test_who_was_told_that_it_stopped_may_start_the_next_one(start_proxy, folder
     config = f'listen: ["http://127.0.0.1:{port}"]\n' + directories(folder) + DEMO
     for _ in range(5):
         proxy = start_proxy(config)
-        assert run_proxy("stop", "--conf", proxy.configuration).stdout == "stopped\n"
+        with socket.socket(socket.AF_UNIX) as connection, socket.socket() as next_one:
+            connection.connect(f"{folder}/run/admin.sock")
+            connection.sendall(b'{"command":"stop"}\n')
+            assert json.loads(connection.recv(4096)) == {"ok": True, "result": {"stopped": True}}
+            # This very moment.
+            left = os.listdir(folder / "run")
+            next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            next_one.bind(("127.0.0.1", port))
+        assert left == []
     assert start_proxy(config).get("/worker").status == 200
 
 
