@@ -15,16 +15,33 @@ extension Schema {
 
     /// All about one key, named whole, as in a file, or by its end; nil when there is none.
     package func manual(for key: String) -> String? {
-        if let declaration = declaration(for: key) { return page(declaration) }
+        let found = declarations(matching: key)
+        return found.isEmpty ? nil : found.map(page).joined(separator: "\n")
+    }
+
+    /// The same as a JSON list, of every key where none is given; nil when there is no such key.
+    package func manualJSON(for key: String?) -> String? {
+        let found = key.map { declarations(matching: $0) } ?? declarations
+        let entries = found.map { one in
+            [
+                ("key", one.path), ("meaning", one.meaning), ("type", one.typeName),
+                ("default", one.fallback.text), ("example", one.example),
+            ].map { "\(jsonText($0)):\(jsonText($1))" }.joined(separator: ",")
+        }
+        return found.isEmpty
+            ? nil : "[" + entries.map { "{\($0)}" }.joined(separator: ",\n ") + "]\n"
+    }
+
+    private func declarations(matching key: String) -> [Declaration] {
+        if let declaration = declaration(for: key) { return [declaration] }
         let ends = declarations.filter { declaration in
             declaration.path.hasSuffix(".\(key)") || declaration.path.hasSuffix(".\(key)[]")
                 || declaration.path.hasSuffix(".\(key).*")
         }
-        if !ends.isEmpty { return ends.map(page).joined(separator: "\n") }
-        let below = declarations.filter { declaration in
+        if !ends.isEmpty { return ends }
+        return declarations.filter { declaration in
             patternSteps(declaration.path).starts(with: patternSteps(key))
         }
-        return below.isEmpty ? nil : below.map(page).joined(separator: "\n")
     }
 
     /// The key that was probably meant.

@@ -30,6 +30,18 @@ import Testing
         }
     }
 
+    @Test func `programs get a list`() throws {
+        let text = try #require(Sample.schema.manualJSON(for: "depth"))
+        #expect(
+            text == "[{\"key\":\"boxes.*.depth\",\"meaning\":\"a depth\","
+                + "\"type\":\"a whole number from 1 to 9\",\"default\":\"3\","
+                + "\"example\":\"1\"}]\n")
+        let all = try #require(Sample.schema.manualJSON(for: nil))
+        let list = try JSONSerialization.jsonObject(with: Data(all.utf8)) as? [Any]
+        #expect(list?.count == Sample.schema.declarations.count)
+        #expect(Sample.schema.manualJSON(for: "no.such.key") == nil)
+    }
+
     @Test func `the schema is JSON and knows every key`() throws {
         let object = try JSONSerialization.jsonObject(with: Data(Sample.schema.json.utf8))
         let root = try #require(object as? [String: Any])

@@ -226,6 +226,9 @@ private let bad =
                 == Answer(
                     status: 1, output: "",
                     errors: "proxy: there is no key wrokers; did you mean workers?\n"))
+        #expect(
+            try run(["manual", "--json", "wrokers"]).output
+                .hasPrefix("{\"ok\":false,\"exit\":1,\"error\":"))
     }
 
     @Test func `the schema is JSON and takes what the reader takes`() throws {

@@ -91,7 +91,8 @@ let everyKey = """
         #expect((plugin.queueLength, plugin.whenFull) == (9, .oldest))
         let master = MasterOptions(effective)
         #expect(
-            (master.user, master.group, master.adminSocket) == ("daemon", "daemon", "/tmp/r/a.sock"))
+            (master.user, master.group, master.adminSocket) == ("daemon", "daemon", "/tmp/r/a.sock")
+        )
         #expect(master.directories.spool == "/tmp/s/p")
     }
 
