@@ -106,6 +106,11 @@ package enum FileSystem {
         return try file.readAll()
     }
 
+    /// Whether an access list (acl(5)) says more about a path than its mode bits do.
+    package static func hasAccessList(_ path: String) -> Bool {
+        unsafe getxattr(path, "system.posix_acl_access", nil, 0) > 0
+    }
+
     /// Why we may not write to a file, or make files in a folder; nil when we may.
     package static func writeFault(_ path: String, isFolder: Bool) -> SystemError? {
         unsafe euidaccess(path, isFolder ? W_OK | X_OK : W_OK) == 0 ? nil : SystemError("access")

@@ -7,6 +7,7 @@ import pty
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import termios
 import time
@@ -179,6 +180,15 @@ def test_logs_and_folders_that_are_closed_are_told_before_the_start(folder):
     assert done.returncode == 78
     assert f"checked.yaml:3:33: error: services.web.dir: {closed} cannot be entered by nobody" in done.stderr
     assert f"{closed} is closed to it (mode 700)" in done.stderr
+    # An access list that lets nobody (65534) in, tag, rights and id by line: the mode bits say less.
+    entries = [(1, 7, -1), (2, 5, 65534), (4, 0, -1), (0x10, 5, -1), (0x20, 0, -1)]
+    try:
+        os.setxattr(closed, "system.posix_acl_access",
+                    struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries))
+    except OSError:
+        return  # A file system without them.
+    text = LISTEN + "services:\n  web: { app: 'hello:app', dir: closed, python: /usr/bin/python3 }\n"
+    assert check(folder, text).returncode == 0
 
 
 # Terminals

@@ -178,7 +178,8 @@ enum Interpreter {
     }
 
     /// The first folder on the way to a program, links followed, that a user may not enter, or the
-    /// program itself where it may not be read and run. By mode bits: others have their reasons.
+    /// program itself where it may not be read and run. By mode bits: others have their reasons,
+    /// and where an access list has more to say nothing is judged.
     static func barrier(on program: String, for account: Account) -> String? {
         var rest = program.split(separator: "/").map(String.init)
         var path = ""
@@ -199,7 +200,7 @@ enum Interpreter {
             let shift: UInt32 =
                 status.user == account.user ? 6 : account.groups.contains(status.group) ? 3 : 0
             let needed: UInt32 = status.isFolder ? 0o1 : 0o5
-            if status.mode >> shift & needed != needed {
+            if status.mode >> shift & needed != needed, !FileSystem.hasAccessList(path) {
                 let mode = String(status.mode, radix: 8)
                 return "\(path) is closed to it (mode \(mode))"
             }
