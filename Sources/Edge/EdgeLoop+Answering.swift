@@ -39,7 +39,7 @@ extension EdgeLoop where World: ~Copyable {
     ) -> Bool {
         let client = Int(exchanges[exchange].client)
         if exchanges[exchange].has(.isOurs) { noteException(exchange, in: pool.bytes(of: block)) }
-        if isDraining { exchanges[exchange].clear(.keepsClient) }
+        if endsWithThisAnswer(client) { exchanges[exchange].clear(.keepsClient) }
         let forwarding = ResponseForwarding(
             responseHead, clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11,
             keepsAlive: exchanges[exchange].has(.keepsClient)
@@ -61,6 +61,12 @@ extension EdgeLoop where World: ~Copyable {
         }
         perform(exchanges[exchange].state.handle(.answerBegan), exchange)
         return true
+    }
+
+    /// Whether the edge drains and nothing more of this client has been received: requests that were
+    /// sent one behind the other are all answered.
+    private func endsWithThisAnswer(_ client: Int) -> Bool {
+        isDraining && clients[client].inbound.isNone && !clients[client].has(.readable)
     }
 
     private mutating func writeAnswerHead(
@@ -187,7 +193,7 @@ extension EdgeLoop where World: ~Copyable {
         _ exchange: Int, status: UInt16, _ failure: Failure, detail: Span<UInt8>
     ) {
         let client = Int(exchanges[exchange].client)
-        if isDraining || !exchanges[exchange].has(.requestReceived) {
+        if endsWithThisAnswer(client) || !exchanges[exchange].has(.requestReceived) {
             exchanges[exchange].clear(.keepsClient)
         }
         leaveQueue(exchange)

@@ -30,6 +30,12 @@ extension EdgeLoop where World: ~Copyable {
             guard clients.holds(client, generation: generation) else { return }
         }
         readClient(client)
+        // Who has not sent its first request yet may be sending it.
+        if closesIdleClients, clients.holds(client, generation: generation),
+            clients[client].requests > 0
+        {
+            closeIfIdle(client)
+        }
     }
 
     /// Reads what was received, and receives more, as long as somebody wants it and the turn's

@@ -79,19 +79,28 @@ extension EdgeLoop where World: ~Copyable {
         drainDeadline = min(drainDeadline, now + nanoseconds)
         closeIdleUpstreams()
         guard closesIdle else { return }
-        for client in 0..<clients.highWater where clients.isUsed(client) {
-            guard clients[client].phase == .reading, clients[client].exchange < 0,
-                clients[client].inbound.isNone, clients[client].outbound.isEmpty
-            else { continue }
+        closesIdleClients = true
+        for client in 0..<clients.highWater where clients.isUsed(client) && isIdle(client) {
             // What the kernel has already received in full is still answered.
             clients[client].set(.readable)
             readClient(client)
-            guard clients.isUsed(client), clients[client].exchange < 0,
-                clients[client].inbound.isNone, clients[client].outbound.isEmpty
-            else { continue }
-            clients[client].end = .drain
-            closeClient(client)
+            closeIfIdle(client)
         }
+    }
+
+    /// Whether nothing is begun on a client's connection.
+    private func isIdle(_ client: Int) -> Bool {
+        clients[client].phase == .reading && clients[client].exchange < 0
+            && clients[client].inbound.isNone && clients[client].outbound.isEmpty
+    }
+
+    /// Ends a client's connection that a stop finds idle.
+    mutating func closeIfIdle(_ client: Int) {
+        guard clients.isUsed(client), isIdle(client), !clients[client].has(.readable) else {
+            return
+        }
+        clients[client].end = .drain
+        closeClient(client)
     }
 
     /// Takes what waits, because the master closes a listener that is gone from the configuration

@@ -75,6 +75,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// `TimerWheel.never` unless accepting pauses for a time.
     var acceptingResumesAt = TimerWheel.never
     var isDraining = false
+    /// A stop closes connections on which nothing is begun; a reload leaves them one more answer.
+    var closesIdleClients = false
     /// When a drain ends whatever still runs.
     var drainDeadline = TimerWheel.never
     /// Connections wait for memory until this moment.
