@@ -212,6 +212,7 @@ extension DirectedTests {
         for index in 0..<2 {
             #expect(simulated.table.endpoint(index).failures.loadRelaxed() == 0)
         }
+        #expect(simulated.board.total(.retries) == 0)
         simulated.run()
         #expect(simulated.traffic.complaints == [])
     }
