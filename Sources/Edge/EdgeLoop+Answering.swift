@@ -153,9 +153,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         trailers.removeAll()
         pool.commit(writer.count, to: out)
-        var piece = BlockChain()
-        piece.append(out, in: pool)
-        putBehind(exchange, &piece)
+        putBehind(exchange, out)
         return true
     }
 

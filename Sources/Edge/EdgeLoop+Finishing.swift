@@ -103,7 +103,7 @@ extension EdgeLoop where World: ~Copyable {
         timers.clear(timer(exchange: exchange))
         if !exchanges[exchange].text.isNone { pool.give(exchanges[exchange].text) }
         freeBody(exchange)
-        exchanges[exchange].answerEnd.giveAll(to: pool)
+        exchanges[exchange].spoolEnd.giveAll(to: pool)
         if exchanges[exchange].spool >= 0 { spools.remove(at: Int(exchanges[exchange].spool)) }
         exchanges.remove(at: exchange)
     }
