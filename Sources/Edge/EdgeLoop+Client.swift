@@ -64,7 +64,10 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].inbound = block
         } else if pool.room(in: block) == 0 {
             block = pool.widen(block)
-            guard !block.isNone else { return false }
+            guard !block.isNone else {
+                pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
+                return false
+            }
             clients[client].inbound = block
         }
         switch network.receive(clients[client].stream, into: block, of: pool) {
