@@ -83,4 +83,23 @@ extension DirectedTests {
         simulated.run()
         #expect(simulated.traffic.complaints == [])
     }
+
+    @Test func `a worker whose client goes over an interim answer is read to its end`() throws {
+        let simulated = try Self.edge("{ demo: true, workers: 1 }", capacity: 1, kind: .ours)
+        let world = simulated.traffic.world
+        world.delayMax = 0
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, Self.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        endpoint()!.send(
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        // Its event comes behind the answer's.
+        world.streams[client.stream]!.outgoing.isBroken = true
+        simulated.turn(for: 1_000_000_000)
+        #expect(simulated.edge.clients.count == 0 && simulated.edge.upstreams.count == 0)
+        #expect(simulated.table.inFlight(0, capacity: 1) == 0)
+        #expect(simulated.table.endpoint(0).status.state == .ready)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
 }
