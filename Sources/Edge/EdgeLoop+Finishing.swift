@@ -28,7 +28,7 @@ extension EdgeLoop where World: ~Copyable {
         if clients[client].has(.ended), clients[client].inbound.isNone {
             return closeClient(client)
         }
-        timers.set(client, to: now + settings.options.timeouts.idle)
+        timers.set(client, to: now + idleTime)
         if !clients[client].inbound.isNone || clients[client].has(.readable) {
             queue(client: client)
         }

@@ -71,7 +71,7 @@ extension EdgeLoop where World: ~Copyable {
             !clients[client].parser.hasBegun, clients[client].outbound.isEmpty,
             clients[client].requests == requests
         else { return }
-        note(.idle, client)
+        note(isDraining && idleTime == 0 ? .drain : .idle, client)
         closeClient(client)
     }
 
