@@ -84,6 +84,40 @@ extension DirectedTests {
         #expect(simulated.traffic.complaints == [])
     }
 
+    @Test(arguments: [false, true])
+    func `a half-closed client gets its late answer, and one that is gone holds nothing up`(
+        isGone: Bool
+    ) throws {
+        let simulated = try Self.edge(
+            "{ upstreams: [\"unix:/worker/1\"], timeout: { first_byte: 4m } }")
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, Self.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        if isGone { client.vanish() } else { client.end() }
+        simulated.turn(for: 100_000_000_000)
+        #expect(simulated.edge.clients.count == (isGone ? 0 : 1))
+        if !isGone {
+            endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            #expect(simulated.turn { client.isOver })
+            #expect(client.text.hasSuffix("\r\n\r\nok"))
+        }
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a tunnel whose client has half-closed and is gone does not wait for its time`()
+        throws
+    {
+        let simulated = try Self.edge()
+        let (client, endpoint) = Self.tunnel(simulated)
+        client.vanish()
+        #expect(simulated.turn { endpoint.hasEnded })
+        simulated.turn(for: 100_000_000_000)
+        #expect(simulated.edge.clients.count == 0)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
     @Test func `a stop waits for the answer that is under way, and for no other request`() throws {
         let simulated = try Self.edge()
         let endpoint = ScarcityTests.scriptEndpoint(simulated)

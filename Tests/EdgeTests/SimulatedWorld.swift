@@ -57,6 +57,8 @@ final class SimulatedWorld {
     var unwatchable = 0
     /// Far ends that take nothing off their streams.
     var stalled: Set<Int32> = []
+    /// Far ends that are gone.
+    var vanished: Set<Int32> = []
     /// Waits in a row that were to end at once, without the edge having done anything between them.
     var idleWaits = 0
     /// What the edge did that a faultless one does not do.
@@ -174,6 +176,14 @@ final class SimulatedWorld {
         guard streams[stream] != nil else { return }
         streams[stream]!.incoming.endIsSent = true
         schedule(stream, toEdge: true)
+    }
+
+    /// The far side is gone without a break: its end arrives, and its kernel denies the stream when
+    /// it is asked.
+    func vanish(_ stream: Int32) {
+        stalled.insert(stream)
+        vanished.insert(stream)
+        end(stream)
     }
 
     /// The far side breaks the stream.
@@ -340,6 +350,13 @@ struct SimulatedNetwork: ~Copyable, Network {
     mutating func shutdownWrite(_ stream: Int32) {
         world.streams[stream]!.outgoing.endIsSent = true
         kick(stream)
+    }
+
+    mutating func probe(_ stream: Int32) {
+        let world = self.world
+        // A kernel forgets after 60 seconds; the next question finds that out.
+        guard world.vanished.contains(stream) else { return }
+        world.at(75_000_000_000) { world.reset(stream) }
     }
 
     mutating func close(_ stream: Int32, isBroken: Bool) {
