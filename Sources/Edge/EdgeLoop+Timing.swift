@@ -133,8 +133,8 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too
-    /// low; no time runs while it is us who do not take them, or the endpoint that has not said `100
-    /// Continue`. The time it has for taking its answer goes before.
+    /// low; no time runs while it is us who do not take them, or the endpoint that has not said
+    /// `100 Continue`. The time it has for taking its answer goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
         setRequestClock(exchange)
         let client = Int(exchanges[exchange].client)

@@ -174,11 +174,11 @@ public enum StreamSocket {
     }
 
     /// Lets the kernel ask the peer whether it is still there, after so many seconds of silence and
-    /// then each time they have passed again; after `times` questions without an answer, or one that
-    /// says no, the connection is broken (`Readiness.failed`).
+    /// each time they have passed again; after `times` questions without an answer, or one that says
+    /// no, the connection is broken (`Readiness.failed`).
     ///
-    /// It tells a peer that has only ended its direction from one that has closed: the kernel of the
-    /// latter forgets the connection after a while (`tcp_fin_timeout`, 60 s) and says so then.
+    /// It tells a peer that has only ended its direction from one that has closed: the latter's
+    /// kernel forgets the connection after a while (`tcp_fin_timeout`, 60 s) and says so then.
     public static func probePeer(_ socket: Int32, everySeconds seconds: Int32, times: Int32) {
         func set(_ level: Int32, _ name: Int32, _ value: Int32) {
             var value = value

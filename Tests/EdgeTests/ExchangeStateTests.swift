@@ -188,11 +188,12 @@ struct RetryRow: CustomTestStringConvertible {
         #expect(state.retries(countsStale: countsStale) == afterTwo)
     }
 
-    @Test(arguments: [
-        (.collecting, true), (.choosing, true), (.waiting, true), (.connecting, true),
-        (.sending, true), (.answering, false), (.delivering, false), (.tunneling, false),
-        (.ended, false),
-    ] as [(ExchangePhase, Bool)])
+    @Test(
+        arguments: [
+            (.collecting, true), (.choosing, true), (.waiting, true), (.connecting, true),
+            (.sending, true), (.answering, false), (.delivering, false), (.tunneling, false),
+            (.ended, false),
+        ] as [(ExchangePhase, Bool)])
     func `a refusal is told as long as no answer has begun`(phase: ExchangePhase, isTold: Bool) {
         var state = Self.state(in: phase)
         #expect(state.refuse() == isTold)

@@ -5,9 +5,9 @@ import Testing
 
 /// Walks through a request's life by chance, as the loop would drive it.
 ///
-/// Checked: a request that ends is ended once, by one action; nothing is tried again after the first
-/// byte of an answer; no more attempts are made than are allowed, and one for a stale connection; an
-/// answer of the proxy's own comes once, and never behind another.
+/// Checked: a request that ends is ended once, by one action; nothing is tried again after the
+/// first byte of an answer; no more attempts are made than are allowed, and one for a stale
+/// connection; an answer of the proxy's own comes once.
 struct ExchangeWalk {
     /// The core under test, or a broken one.
     typealias Core =

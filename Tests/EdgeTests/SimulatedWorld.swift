@@ -51,6 +51,8 @@ final class SimulatedWorld {
     /// Endpoints that take no connection at this moment, and how often they were asked since `now`.
     var fullServers: Set<[UInt8]> = []
     var refusals: (count: Int, since: UInt64) = (0, 0)
+    /// How long a connection to an endpoint takes, where that is not left to chance.
+    var connectDelays: [[UInt8]: UInt64] = [:]
     /// Descriptors run out at so many of the next accepts.
     var exhaustedAccepts = 0
     /// So many of the next streams cannot be watched.
@@ -257,9 +259,10 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
         guard let far = world.servers[path]?() else { return .failed(111) }
         let stream = world.makeStream(far)
-        guard Bool.random(using: &world.random) else { return .connected(stream) }
+        let delay = world.connectDelays[path]
+        guard delay != nil || Bool.random(using: &world.random) else { return .connected(stream) }
         let world = self.world
-        world.at(UInt64.random(in: 0...1_000_000, using: &world.random)) {
+        world.at(delay ?? UInt64.random(in: 0...1_000_000, using: &world.random)) {
             guard world.streams[stream] != nil else { return }
             if let token = world.streams[stream]!.token {
                 world.events.append((token, .writable))
@@ -381,11 +384,23 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
     }
 
-    mutating func firstBytes(_ stream: Int32) -> FirstBytesResult { .plain }
-    mutating func beginTLS(_ stream: Int32) { preconditionFailure("no TLS here") }
+    mutating func firstBytes(_ stream: Int32) -> FirstBytesResult {
+        let pipe = world.streams[stream]!.incoming
+        guard pipe.bytes.isEmpty else { return .tls }
+        return pipe.hasEnded || pipe.isBroken ? .ended : .wouldBlock
+    }
+    mutating func beginTLS(_ stream: Int32) {}
     func speaksTLS(upstream: Int) -> Bool { false }
     mutating func beginTLS(_ stream: Int32, upstream: Int) { preconditionFailure("no TLS here") }
-    mutating func handshake(_ stream: Int32) -> HandshakeResult { .done }
+    /// It ends with the client's `hello`, and everything behind that is plain.
+    mutating func handshake(_ stream: Int32) -> HandshakeResult {
+        let hello = Array("hello".utf8)
+        guard world.streams[stream]!.incoming.bytes.starts(with: hello) else {
+            return .pending(needsWrite: false)
+        }
+        world.streams[stream]!.incoming.bytes.removeFirst(hello.count)
+        return .done
+    }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {}
     mutating func wake(edge slot: Int) { world.wakes += 1 }
