@@ -174,8 +174,8 @@ public enum StreamSocket {
     }
 
     /// Lets the kernel ask the peer whether it is still there, after so many seconds of silence and
-    /// each time they have passed again; after `times` questions without an answer, or one that says
-    /// no, the connection is broken (`Readiness.failed`).
+    /// each time they have passed again; after `times` questions without an answer, or with one
+    /// that says no, the connection is broken (`Readiness.failed`).
     ///
     /// It tells a peer that has only ended its direction from one that has closed: the latter's
     /// kernel forgets the connection after a while (`tcp_fin_timeout`, 60 s) and says so then.
