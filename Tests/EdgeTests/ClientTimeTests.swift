@@ -118,7 +118,7 @@ import Testing
         ScarcityTests.finish(simulated, client)
     }
 
-    /// A body of 20,000 bytes, so many every half second, where 1,000 a second are asked for.
+    /// A body of 40,000 bytes, so many every half second, where 1,000 a second are asked for.
     @Test(arguments: ["none", "request"], [(100, "408"), (1000, "200")])
     func `a body has to come as fast as it must, and no faster`(
         buffering: String, pace: (bytes: Int, status: String)
@@ -126,12 +126,12 @@ import Testing
         let simulated = try DirectedTests.edge(
             "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }",
             options: "timeout: { body: 5s, body_rate: 1000B/s }")
-        simulated.traffic.requestBytes[1] = 20_000
+        simulated.traffic.requestBytes[1] = 40_000
         let client = ScarcityTests.ask(simulated, "")
-        let request = DirectedTests.post("/1/length/5", 20_000)
-        client.send(Array(request.dropLast(20_000)))
-        let body = Array(request.suffix(20_000))
-        let pieces = stride(from: 0, to: 20_000, by: pace.bytes).map {
+        let request = DirectedTests.post("/1/length/5", 40_000)
+        client.send(Array(request.dropLast(40_000)))
+        let body = Array(request.suffix(40_000))
+        let pieces = stride(from: 0, to: 40_000, by: pace.bytes).map {
             Array(body[$0..<$0 + pace.bytes])
         }
         Self.send(pieces, every: Self.second / 2, by: client, in: simulated.traffic.world)
@@ -140,7 +140,7 @@ import Testing
         #expect(simulated.turn { !client.bytes.isEmpty })
         #expect(client.text.hasPrefix("HTTP/1.1 \(pace.status)"))
         // The first look is after five seconds.
-        #expect(pace.status == "200" ? time > 9 * Self.second : time < 7 * Self.second)
+        #expect(pace.status == "200" ? time > 19 * Self.second : time < 7 * Self.second)
         ScarcityTests.finish(simulated, client)
     }
 
