@@ -3,7 +3,7 @@ import Memory
 
 /// A request's body that is collected before a worker is taken: first in memory, then in a file.
 ///
-/// It is kept until the answer begins, so that it can be sent a second time.
+/// It is kept until the request ends, and can be sent a second time until its answer begins.
 struct BodyStore: ~Copyable {
     /// Why a body could not be collected.
     enum Fault: Error {

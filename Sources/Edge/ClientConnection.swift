@@ -42,6 +42,8 @@ struct ClientConnection {
         static let hasSession = Flags(rawValue: 512)
         /// Did not take its answer at once: `timeout.body` runs until it has taken what there is.
         static let isTimed = Flags(rawValue: 1024)
+        /// Has ended its direction, and is asked whether it is still there.
+        static let isProbed = Flags(rawValue: 2048)
     }
 
     let stream: Int32

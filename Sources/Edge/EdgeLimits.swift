@@ -26,6 +26,10 @@ enum EdgeLimits {
     static let lookNanoseconds: UInt64 = 100_000_000
     /// Nanoseconds a connection waits when the budget of blocks is used up.
     static let starvedPauseNanoseconds: UInt64 = 10_000_000
+    /// Seconds between two questions whether a half-closed client is still there, and how many may
+    /// stay without an answer: a lost packet is no death.
+    static let probeSeconds: Int32 = 15
+    static let probesMax: Int32 = 4
     /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a
     /// small block.
     static let addedBytesMax = 512

@@ -11,12 +11,25 @@ extension EdgeLoop where World: ~Copyable {
         if readiness.contains(.failed) {
             return clientBroke(client)
         }
-        if readiness.contains(.peerClosed) || readiness.contains(.hungUp) {
-            clients[client].set([.peerClosed, .readable])
-        }
         if readiness.contains(.readable) { clients[client].set(.readable) }
         if readiness.contains(.writable) { clients[client].clear(.blocked) }
+        if readiness.contains(.peerClosed) || readiness.contains(.hungUp) {
+            return clientHalfClosed(client)
+        }
         continueClient(client)
+    }
+
+    /// The client sends no more. Where it may be waiting for its answer its kernel is asked from
+    /// time to time: the end of a stream looks the same when it is gone.
+    private mutating func clientHalfClosed(_ client: Int) {
+        clients[client].set([.peerClosed, .readable])
+        let generation = clients.generation(at: client)
+        continueClient(client)
+        guard clients.holds(client, generation: generation), clients[client].exchange >= 0,
+            !clients[client].has(.isProbed)
+        else { return }
+        clients[client].set(.isProbed)
+        network.probe(clients[client].stream)
     }
 
     /// Goes on with a client wherever it stands: after an event, or when its turn has come again.
@@ -30,12 +43,6 @@ extension EdgeLoop where World: ~Copyable {
             guard clients.holds(client, generation: generation) else { return }
         }
         readClient(client)
-        // Who has not sent its first request yet may be sending it.
-        if closesIdleClients, clients.holds(client, generation: generation),
-            clients[client].requests > 0
-        {
-            closeIfIdle(client)
-        }
     }
 
     /// Reads what was received, and receives more, as long as somebody wants it and the turn's
@@ -70,7 +77,10 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].inbound = block
         } else if pool.room(in: block) == 0 {
             block = pool.widen(block)
-            guard !block.isNone else { return false }
+            guard !block.isNone else {
+                pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
+                return false
+            }
             clients[client].inbound = block
         }
         switch network.receive(clients[client].stream, into: block, of: pool) {

@@ -28,7 +28,7 @@ extension EdgeLoop where World: ~Copyable {
         if clients[client].has(.ended), clients[client].inbound.isNone {
             return closeClient(client)
         }
-        timers.set(client, to: now + settings.options.timeouts.idle)
+        timers.set(client, to: now + idleTime)
         if !clients[client].inbound.isNone || clients[client].has(.readable) {
             queue(client: client)
         }
@@ -117,7 +117,7 @@ extension EdgeLoop where World: ~Copyable {
         timers.clear(timer(exchange: exchange))
         if !exchanges[exchange].text.isNone { pool.give(exchanges[exchange].text) }
         freeBody(exchange)
-        exchanges[exchange].answerEnd.giveAll(to: pool)
+        exchanges[exchange].spoolEnd.giveAll(to: pool)
         if exchanges[exchange].spool >= 0 { spools.remove(at: Int(exchanges[exchange].spool)) }
         exchanges.remove(at: exchange)
     }

@@ -72,35 +72,28 @@ extension EdgeLoop where World: ~Copyable {
     /// Takes no new connection but those that wait, ends each with its next answer, and itself with
     /// the last one.
     ///
-    /// - Parameter closesIdle: connections without a request are closed (a stop); otherwise each
-    ///   gets one more answer (a reload), because the client may be sending at this moment.
+    /// - Parameter closesIdle: connections without a request are closed (a stop), those with one
+    ///   behind its answer; otherwise each gets one more answer (a reload), because the client may
+    ///   be sending at this moment.
     mutating func drain(within nanoseconds: UInt64, closesIdle: Bool) {
         if !isDraining { stopAccepting() }
         drainDeadline = min(drainDeadline, now + nanoseconds)
         closeIdleUpstreams()
         guard closesIdle else { return }
-        closesIdleClients = true
-        for client in 0..<clients.highWater where clients.isUsed(client) && isIdle(client) {
+        idleTime = 0
+        for client in 0..<clients.highWater where clients.isUsed(client) {
+            guard clients[client].phase == .reading, clients[client].exchange < 0,
+                clients[client].inbound.isNone, clients[client].outbound.isEmpty
+            else { continue }
             // What the kernel has already received in full is still answered.
             clients[client].set(.readable)
             readClient(client)
-            closeIfIdle(client)
+            guard clients.isUsed(client), clients[client].exchange < 0,
+                clients[client].inbound.isNone, clients[client].outbound.isEmpty
+            else { continue }
+            clients[client].end = .drain
+            closeClient(client)
         }
-    }
-
-    /// Whether nothing is begun on a client's connection.
-    private func isIdle(_ client: Int) -> Bool {
-        clients[client].phase == .reading && clients[client].exchange < 0
-            && clients[client].inbound.isNone && clients[client].outbound.isEmpty
-    }
-
-    /// Ends a client's connection that a stop finds idle.
-    mutating func closeIfIdle(_ client: Int) {
-        guard clients.isUsed(client), isIdle(client), !clients[client].has(.readable) else {
-            return
-        }
-        clients[client].end = .drain
-        closeClient(client)
     }
 
     /// Takes what waits, because the master closes a listener that is gone from the configuration

@@ -135,9 +135,14 @@ extension EdgeLoop where World: ~Copyable {
                 exchanges[exchange].result.firstByte = now - exchanges[exchange].startedAt
             }
             if responseHead.isInformational {
-                let mayGoOn = exchange < 0 || passInterim(exchange, block)
-                if mayGoOn { consumeAnswer(upstream, length) }
-                return mayGoOn
+                let generation = upstreams.generation(at: upstream)
+                if exchange >= 0 { passInterim(exchange, block) }
+                // A worker of ours goes on also when its client has gone over it.
+                guard upstreams.holds(upstream, generation: generation),
+                    !upstreams[upstream].has(.isHeld)
+                else { return false }
+                consumeAnswer(upstream, length)
+                return true
             }
             upstreams[upstream].set(.headRead)
             if !responseHead.keepsAlive { upstreams[upstream].set(.isSpent) }

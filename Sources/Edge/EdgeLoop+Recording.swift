@@ -34,7 +34,6 @@ extension EdgeLoop where World: ~Copyable {
     /// Raises `request_finished`, once, and writes the log line.
     mutating func record(_ exchange: Int) {
         exchanges[exchange].result.duration = now - exchanges[exchange].startedAt
-        exchanges[exchange].result.retries = exchanges[exchange].state.retries
         count(exchange)
         let text = pool.bytes(of: exchanges[exchange].text)
         let endpoint = endpointName(exchange)

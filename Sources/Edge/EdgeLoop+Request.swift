@@ -98,7 +98,11 @@ extension EdgeLoop where World: ~Copyable {
             ? BlockSize.small : .large
         while true {
             let block = pool.take(size)
-            guard !block.isNone else { break }
+            guard !block.isNone else {
+                discard(exchange)
+                turnAway(client)
+                return false
+            }
             var writer = pool.writer(into: block)
             writeFacts(exchange, client, in: bytes, to: &writer)
             switch decision {
@@ -120,7 +124,7 @@ extension EdgeLoop where World: ~Copyable {
             size = .large
         }
         discard(exchange)
-        if size == .large { refuse(client, .headTooLong) } else { turnAway(client) }
+        refuse(client, .headTooLong)
         return false
     }
 

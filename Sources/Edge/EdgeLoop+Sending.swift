@@ -177,12 +177,14 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].body >= 0 { bodies[Int(exchanges[exchange].body)].rewind() }
         let generation = exchanges.generation(at: exchange)
         pumpRequest(exchange)
-        // What came with the head of a streamed request waits in the client's block.
         guard exchanges.holds(exchange, generation: generation),
-            !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
+            !exchanges[exchange].has(.requestSent), exchanges[exchange].upstream >= 0
         else { return }
         arm(exchange)
-        queue(client: Int(exchanges[exchange].client))
+        // What came with the head of a streamed request waits in the client's block.
+        if !exchanges[exchange].has(.requestReceived) {
+            queue(client: Int(exchanges[exchange].client))
+        }
     }
 
     /// Puts the head together from its parts, with what is known only now.

@@ -39,7 +39,8 @@ extension EdgeLoop where World: ~Copyable {
             let exchange = Int(clients[client].exchange)
             if clients[client].has(.isTimed) {
                 // The client does not take its answer.
-                perform(exchanges[exchange].state.handle(.clientGone), exchange)
+                exchanges[exchange].state.conclude()
+                abandon(exchange, as: .timeout)
             } else {
                 refuseBody(exchange, .bodyTooSlow)
             }
@@ -71,7 +72,7 @@ extension EdgeLoop where World: ~Copyable {
             !clients[client].parser.hasBegun, clients[client].outbound.isEmpty,
             clients[client].requests == requests
         else { return }
-        note(.idle, client)
+        note(isDraining && idleTime == 0 ? .drain : .idle, client)
         closeClient(client)
     }
 
@@ -115,11 +116,13 @@ extension EdgeLoop where World: ~Copyable {
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
         if exchanges[exchange].state.phase == .answering, !wantsAnswer(upstream) { return true }
-        let mayContinue =
-            !exchanges[exchange].has(.expectsContinue)
-            || exchanges[exchange].result.requestBytes > 0
-        return !exchanges[exchange].has(.requestReceived) && mayContinue
+        return !exchanges[exchange].has(.requestReceived) && maySend(exchange)
             && !exchanges[exchange].has(.sendingBroke) && upstreams[upstream].outbound.isEmpty
+    }
+
+    /// Whether the client does not wait to be told to go on; one that has begun does not.
+    private func maySend(_ exchange: Int) -> Bool {
+        !exchanges[exchange].has(.expectsContinue) || exchanges[exchange].result.requestBytes > 0
     }
 
     private mutating func upstreamTimeIsOver(_ upstream: Int) {
@@ -130,13 +133,13 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too
-    /// low; no time runs while it is us who do not take them. The time it has for taking its answer
-    /// goes before.
+    /// low; no time runs while it is us who do not take them, or the endpoint that has not said
+    /// `100 Continue`. The time it has for taking its answer goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
         setRequestClock(exchange)
         let client = Int(exchanges[exchange].client)
         guard !clients[client].has(.isTimed) else { return }
-        guard wantsBody(exchange) else {
+        guard wantsBody(exchange), maySend(exchange) else {
             exchanges[exchange].bodySince = 0
             return timers.set(client, to: TimerWheel.never)
         }

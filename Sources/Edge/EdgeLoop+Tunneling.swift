@@ -13,6 +13,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].phase = .tunneling
         exchanges[exchange].firstByteDeadline = TimerWheel.never
         exchanges[exchange].requestDeadline = TimerWheel.never
+        // No file is between the two: who does not take what there is slows the other.
+        exchanges[exchange].clear(.buffersAnswer)
         arm(exchange)
         upstreams[upstream].set(.isSpent)
         touchTunnel(exchange)

@@ -75,10 +75,10 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// `TimerWheel.never` unless accepting pauses for a time.
     var acceptingResumesAt = TimerWheel.never
     var isDraining = false
-    /// A stop closes connections on which nothing is begun; a reload leaves them one more answer.
-    var closesIdleClients = false
     /// When a drain ends whatever still runs.
     var drainDeadline = TimerWheel.never
+    /// How long a connection may wait for its next request: `timeout.idle`, and in a stop no time.
+    var idleTime: UInt64
     /// Connections wait for memory until this moment.
     var starvedUntil = TimerWheel.never
     /// When free places are looked for again, while requests wait.
@@ -115,6 +115,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         requestHead = RequestHead(fieldCapacity: settings.requestLimits.fieldCount)
         responseHead = ResponseHead(fieldCapacity: FieldTable.countMax)
         trailers = FieldTable(capacity: settings.requestLimits.fieldCount)
+        idleTime = settings.options.timeouts.idle
         self.network = network
         self.settings = settings
         self.routes = routes

@@ -41,6 +41,8 @@ struct Exchange {
         static let endWasPassedToClient = Flags(rawValue: 1 << 20)
         /// The method means something by its body: an empty one gets its length said.
         static let saysLength = Flags(rawValue: 1 << 21)
+        /// A part of the answer waits in its file, or to be written there.
+        static let isSpooling = Flags(rawValue: 1 << 22)
         /// The endpoint's stream took no more of the request; its answer may have come all the
         /// same.
         static let sendingBroke = Flags(rawValue: 32768)
@@ -79,8 +81,8 @@ struct Exchange {
     var body: Int32 = -1
     /// The slot of the file with the part of the answer the client has not taken, or -1.
     var spool: Int32 = -1
-    /// The end of the answer's framing, where its file took no more: it goes behind the file.
-    var answerEnd = BlockChain()
+    /// What has gathered for the end of that file and is not written yet.
+    var spoolEnd = BlockChain()
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     /// The request's number in the queue, or -1.

@@ -161,6 +161,11 @@ struct KernelNetwork: ~Copyable, Network {
         StreamSocket.shutdownWrite(stream)
     }
 
+    mutating func probe(_ stream: Int32) {
+        StreamSocket.probePeer(
+            stream, everySeconds: EdgeLimits.probeSeconds, times: EdgeLimits.probesMax)
+    }
+
     mutating func close(_ stream: Int32, isBroken: Bool) {
         let slot = Int(stream) < slots.count ? session(of: stream) : -1
         if slot >= 0 {

@@ -62,6 +62,8 @@ protocol Network: ~Copyable {
     /// Whether nothing at all waits on a stream, not even its end; takes nothing.
     mutating func isQuiet(_ stream: Int32) -> Bool
     mutating func shutdownWrite(_ stream: Int32)
+    /// Finds out by and by whether a stream's peer is gone; the stream is reported broken then.
+    mutating func probe(_ stream: Int32)
     /// - Parameter isBroken: the peer has to see a break, not an end.
     mutating func close(_ stream: Int32, isBroken: Bool)
 

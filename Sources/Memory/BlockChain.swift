@@ -74,23 +74,6 @@ public struct BlockChain: Sendable {
         return true
     }
 
-    /// Copies this chain's bytes behind another's last one.
-    ///
-    /// - Returns: false, with nothing written, when the pool's budget is used up.
-    public func appendCopy(to other: inout BlockChain, in pool: BlockPool) -> Bool {
-        var copy = BlockChain()
-        var block = head
-        while !block.isNone {
-            guard copy.append(pool.bytes(of: block), in: pool) else {
-                copy.giveAll(to: pool)
-                return false
-            }
-            block = pool.next(after: block)
-        }
-        other.append(contentsOf: &copy, in: pool)
-        return true
-    }
-
     /// Moves all of another chain's blocks behind this one's.
     @inlinable
     public mutating func append(contentsOf other: inout BlockChain, in pool: BlockPool) {

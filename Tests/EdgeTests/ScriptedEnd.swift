@@ -21,6 +21,7 @@ final class ScriptedEnd: FarEnd {
     func send(_ text: String) { world.send(Array(text.utf8), on: stream) }
     func send(_ bytes: [UInt8]) { world.send(bytes, on: stream) }
     func end() { world.end(stream) }
+    func vanish() { world.vanish(stream) }
     func reset() { world.reset(stream) }
     /// Takes nothing until `resume`.
     func stall() { world.stalled.insert(stream) }

@@ -51,12 +51,16 @@ final class SimulatedWorld {
     /// Endpoints that take no connection at this moment, and how often they were asked since `now`.
     var fullServers: Set<[UInt8]> = []
     var refusals: (count: Int, since: UInt64) = (0, 0)
+    /// How long a connection to an endpoint takes, where that is not left to chance.
+    var connectDelays: [[UInt8]: UInt64] = [:]
     /// Descriptors run out at so many of the next accepts.
     var exhaustedAccepts = 0
     /// So many of the next streams cannot be watched.
     var unwatchable = 0
     /// Far ends that take nothing off their streams.
     var stalled: Set<Int32> = []
+    /// Far ends that are gone.
+    var vanished: Set<Int32> = []
     /// Waits in a row that were to end at once, without the edge having done anything between them.
     var idleWaits = 0
     /// What the edge did that a faultless one does not do.
@@ -176,6 +180,14 @@ final class SimulatedWorld {
         schedule(stream, toEdge: true)
     }
 
+    /// The far side is gone without a break: its end arrives, and its kernel denies the stream when
+    /// it is asked.
+    func vanish(_ stream: Int32) {
+        stalled.insert(stream)
+        vanished.insert(stream)
+        end(stream)
+    }
+
     /// The far side breaks the stream.
     func reset(_ stream: Int32) {
         guard streams[stream] != nil else { return }
@@ -247,9 +259,10 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
         guard let far = world.servers[path]?() else { return .failed(111) }
         let stream = world.makeStream(far)
-        guard Bool.random(using: &world.random) else { return .connected(stream) }
+        let delay = world.connectDelays[path]
+        guard delay != nil || Bool.random(using: &world.random) else { return .connected(stream) }
         let world = self.world
-        world.at(UInt64.random(in: 0...1_000_000, using: &world.random)) {
+        world.at(delay ?? UInt64.random(in: 0...1_000_000, using: &world.random)) {
             guard world.streams[stream] != nil else { return }
             if let token = world.streams[stream]!.token {
                 world.events.append((token, .writable))
@@ -342,6 +355,13 @@ struct SimulatedNetwork: ~Copyable, Network {
         kick(stream)
     }
 
+    mutating func probe(_ stream: Int32) {
+        let world = self.world
+        // A kernel forgets after 60 seconds; the next question finds that out.
+        guard world.vanished.contains(stream) else { return }
+        world.at(75_000_000_000) { world.reset(stream) }
+    }
+
     mutating func close(_ stream: Int32, isBroken: Bool) {
         let world = self.world
         guard var pipe = world.streams[stream]?.outgoing else {
@@ -364,11 +384,23 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
     }
 
-    mutating func firstBytes(_ stream: Int32) -> FirstBytesResult { .plain }
-    mutating func beginTLS(_ stream: Int32) { preconditionFailure("no TLS here") }
+    mutating func firstBytes(_ stream: Int32) -> FirstBytesResult {
+        let pipe = world.streams[stream]!.incoming
+        guard pipe.bytes.isEmpty else { return .tls }
+        return pipe.hasEnded || pipe.isBroken ? .ended : .wouldBlock
+    }
+    mutating func beginTLS(_ stream: Int32) {}
     func speaksTLS(upstream: Int) -> Bool { false }
     mutating func beginTLS(_ stream: Int32, upstream: Int) { preconditionFailure("no TLS here") }
-    mutating func handshake(_ stream: Int32) -> HandshakeResult { .done }
+    /// It ends with the client's `hello`, and everything behind that is plain.
+    mutating func handshake(_ stream: Int32) -> HandshakeResult {
+        let hello = Array("hello".utf8)
+        guard world.streams[stream]!.incoming.bytes.starts(with: hello) else {
+            return .pending(needsWrite: false)
+        }
+        world.streams[stream]!.incoming.bytes.removeFirst(hello.count)
+        return .done
+    }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {}
     mutating func wake(edge slot: Int) { world.wakes += 1 }

@@ -80,6 +80,17 @@ def test_a_body_that_is_too_slow_is_a_408(start_proxy, serve):
         sender.join()
 
 
+def test_an_answer_that_is_not_taken_ends_with_its_time(start_proxy, serve):
+    def script(stream, server):
+        server.note(stream.read_request())
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000))
+    proxy = start(start_proxy, serve(script).url, "timeout: { body: 200ms }")
+    with proxy.client(receive_buffer=4096) as client:
+        client.send(request())
+        line = proxy.access(1)[0]
+        assert (line["status"], line["outcome"], line["error"]) == (200, "timeout", None)
+
+
 def test_a_tunnel_that_is_idle_ends(start_proxy, serve):
     def script(stream, server):
         stream.read_head()
