@@ -169,7 +169,7 @@ extension EdgeLoop where World: ~Copyable {
     /// - Returns: false, with nothing written, when the edge has no block left.
     mutating func endAnswer(_ exchange: Int, _ block: BlockID) -> Bool {
         guard exchanges[exchange].has(.chunksAnswer) else { return true }
-        let out = pool.take(.large)
+        let out = pool.take(block.isNone || trailers.count == 0 ? .small : .large)
         guard !out.isNone else {
             trailers.removeAll()
             return false

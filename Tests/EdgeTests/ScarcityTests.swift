@@ -120,3 +120,90 @@ import Testing
         Self.finish(simulated, client)
     }
 }
+
+/// What slow clients may hold.
+extension ScarcityTests {
+    /// Clients that take nothing of big answers, each of which has come as far as it may.
+    private static func crowd(_ simulated: SimulatedEdge, _ count: Int) -> [ScriptedEnd] {
+        let world = simulated.traffic.world
+        world.capacityMax = 1000
+        world.pieceMax = 1 << 20
+        let crowd = (0..<count).map { _ in
+            let client = ScriptedEnd(world)
+            client.connect()
+            client.stall()
+            client.send(DirectedTests.get("/1/length/1000000"))
+            return client
+        }
+        simulated.turn(for: 3_000_000_000)
+        return crowd
+    }
+
+    @Test(arguments: ["request", "none"])
+    func `clients that take nothing hold no more than small blocks once large ones are scarce`(
+        buffering: String
+    ) throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }")
+        let pool = simulated.edge.pool
+        // All but what is left over when others are as greedy as they may be.
+        var greedy: [BlockID] = []
+        while !pool.isScarce { greedy.append(pool.take(.large)) }
+        let before = pool.takenLarge
+        let crowd = Self.crowd(simulated, 10)
+        #expect(simulated.edge.exchanges.count == 10)
+        #expect(pool.takenLarge == before)
+        #expect(pool.taken - greedy.count <= 8 * 10)
+        // Others are served, also with what must be in one piece.
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        client.send(
+            "GET /1/length/5 HTTP/1.1\r\nHost: a.example\r\n\(Self.longField)\r\n")
+        #expect(simulated.turn { client.text.hasPrefix("HTTP/1.1 200") })
+        // And all of them, when they go on.
+        crowd.forEach { $0.resume() }
+        #expect(simulated.turn { simulated.edge.exchanges.count == 0 })
+        simulated.turn(for: 1_000_000_000)
+        for end in crowd {
+            var reader = MessageReader()
+            reader.bytes = end.bytes
+            guard case .message(let message) = reader.next() else {
+                throw TestFailure(text: "cut")
+            }
+            #expect(message.body == body(1, 1_000_000))
+        }
+        greedy.forEach { pool.give($0) }
+        crowd.forEach { $0.end() }
+        Self.finish(simulated, client)
+    }
+
+    @Test func `bodies that come slowly hold no more than small blocks once large ones are scarce`()
+        throws
+    {
+        let simulated = try DirectedTests.edge(MemoryAndSpoolTests.buffering)
+        let world = simulated.traffic.world
+        world.pieceMax = 1 << 20
+        simulated.traffic.requestBytes[1] = 200_000
+        let pool = simulated.edge.pool
+        var greedy: [BlockID] = []
+        while !pool.isScarce { greedy.append(pool.take(.large)) }
+        let before = pool.takenLarge
+        let whole = DirectedTests.post("/1/length/5", 200_000)
+        let crowd = (0..<10).map { _ in
+            let client = ScriptedEnd(world)
+            client.connect()
+            client.send(Array(whole.prefix(150_000)))
+            return client
+        }
+        simulated.turn(for: 1_000_000_000)
+        #expect(simulated.edge.exchanges.count == 10)
+        #expect(pool.takenLarge == before)
+        #expect(pool.taken - greedy.count <= 8 * 10)
+        crowd.forEach { $0.send(Array(whole.dropFirst(150_000))) }
+        #expect(simulated.turn { crowd.allSatisfy { $0.text.hasPrefix("HTTP/1.1 200") } })
+        greedy.forEach { pool.give($0) }
+        crowd.forEach { $0.end() }
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}
