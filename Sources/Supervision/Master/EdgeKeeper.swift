@@ -193,10 +193,9 @@ final class EdgeKeeper {
         let identity: EdgeIdentity
         do throws(BoardError) {
             identity = try site.memory.table.openEdge(
-                number: index, configuration: UInt64(generation))
-            precondition(identity.slot == slot, "the fleet and the table disagree about slots")
+                number: index, configuration: UInt64(generation), slot: slot)
         } catch {
-            preconditionFailure("the table has no slot \(slot): \(error)")
+            preconditionFailure("the fleet and the table disagree about slot \(slot): \(error)")
         }
         do throws(SystemError) {
             try start(identity, index, outfit)
@@ -205,6 +204,8 @@ final class EdgeKeeper {
                 line.add("edge", index)
                 line.add("error", text: error.description)
             }
+            // It may run already, without a way to speak to it.
+            edges.removeValue(forKey: slot)?.process.end()
             recover(identity)
             perform(fleet.launchFailed(slot: slot, now: Clock.monotonic))
         }

@@ -78,6 +78,7 @@ final class PluginKeeper {
         waiting = ready
         waitUntil = Clock.monotonic + Self.readyLimit
         policy = .attendant
+        restartAt = nil
         start()
     }
 
@@ -183,12 +184,8 @@ final class PluginKeeper {
             role.give(site.memory.ringsReadOnlyFile.number, as: "rings")
             role.give(site.memory.readersFile.number, as: "readers")
             role.give(site.memory.readerWakes[reader].number, as: "wake")
+            // One that we cannot listen to sees its channel closed, and ends.
             let host = Host(ProcessHold(try role.start()), reader: reader, plan: plan)
-            if let current {
-                if let former { leave(former) }
-                former = current
-            }
-            current = host
             host.channel = try Channel(
                 control.ours, on: site.loop,
                 received: { [unowned self, unowned host] in hear($0, from: host) })
@@ -197,6 +194,11 @@ final class PluginKeeper {
                 site.log.output(of: "plugins", text)
             }
             site.children.register(host.process.pid) { [unowned self] in ended(host, $0) }
+            if let current {
+                if let former { leave(former) }
+                former = current
+            }
+            current = host
         } catch {
             site.log.error("plugin_host_failed") { line in
                 line.add("error", text: error.description)
