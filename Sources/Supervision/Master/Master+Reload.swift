@@ -168,10 +168,19 @@ extension Master {
         reload(request)
     }
 
-    /// Replaces the workers of every service by others with the code of now.
+    /// Replaces the workers of every service by others with the code of now; during the start, when
+    /// that is over: the code may have changed since it was loaded.
     func rollApps() {
-        guard phase == .serving else { return }
-        roll(services.units.map(\.name), [], .null)
+        switch phase {
+        case .starting:
+            guard !rollsWhenReady else { return }
+            rollsWhenReady = true
+            log.info("roll_postponed") { line in
+                line.add("text", text: "the proxy is starting; workers are rolled when it is ready")
+            }
+        case .serving: roll(services.units.map(\.name), [], .null)
+        case .stopping: break
+        }
     }
 
     private func roll(_ names: [String], _ clients: [AdminSocket.Client], _ result: JSONValue) {

@@ -155,6 +155,7 @@ extension Master {
         }
         self.changeover = nil
         sayReady(changeover)
+        if rollsWhenReady { rollApps() }
         continueReloads()
     }
 

@@ -54,6 +54,8 @@ package final class Master {
     var changeover: Changeover?
     /// A reload was asked for while another, or the start, was under way.
     var reloadAgain: ReloadRequest?
+    /// A roll was asked for by a signal while the proxy started.
+    var rollsWhenReady = false
     /// Who waits for the end.
     var stopAnswers: [AdminSocket.Client] = []
     var phase = Phase.starting
