@@ -1,11 +1,14 @@
 """Part 10 and contract section 5: the access log, the error log, and what may go wrong with them."""
 
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -152,6 +155,62 @@ def test_a_stuck_pipe_holds_no_request(start_proxy, folder):
     os.close(reader)
     assert json.loads(data.split(b"\n")[0])["status"] == 200
     assert proxy.get("/worker").status == 200
+
+
+def read_all(reader, until_closed):
+    """Reads a pipe in a thread of its own; `until_closed()` ends it when nothing comes any more."""
+    pieces = []
+
+    def read():
+        while True:
+            if select.select([reader], [], [], 0.05)[0]:
+                piece = os.read(reader, 1 << 20)
+                if not piece:
+                    return
+                pieces.append(piece)
+            elif until_closed():
+                return
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that few lines are lost when we are slow
+    thread = threading.Thread(target=read)
+    thread.start()
+    return thread, pieces
+
+
+@pytest.mark.parametrize("where", ["a FIFO", "standard error"])
+def test_lines_of_several_edges_do_not_mix_in_a_pipe(start_proxy, folder, where):
+    done = threading.Event()
+    if where == "a FIFO":
+        os.mkfifo(folder / "pipe")
+        os.chmod(folder / "pipe", 0o666)
+        reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        thread, pieces = read_all(reader, done.is_set)
+        proxy = start_proxy(f"logs: {{ access: {{ path: {folder}/pipe }} }}\n" + DEMO)
+    else:
+        reader, writer = os.pipe()
+        proxy = start_proxy("logs: { access: { path: stderr } }\n" + DEMO, ready=False, stderr=writer)
+        os.close(writer)
+        text = b""
+        while b'"ready"' not in text:
+            text += os.read(reader, 65536)
+        proxy.urls = next(json.loads(line) for line in text.split(b"\n") if b'"ready"' in line)["listen"]
+        thread, pieces = read_all(reader, done.is_set)
+    # Lines of about 450, 3,500 and 8,500 bytes, the last ones longer than a pipe takes whole.
+    loads = [Load(proxy, clients=2, target="/worker?" + "x" * length) for length in (10, 3000, 8000)]
+    for load in loads:
+        load.more(200)
+    for load in loads:
+        load.end()
+    assert proxy.stop() == 0
+    done.set()
+    thread.join()
+    os.close(reader)
+    lines = [json.loads(line) for line in b"".join(pieces).split(b"\n") if line]
+    lines = [line for line in lines if "target" in line]
+    assert len(lines) > 100
+    for line in lines:
+        assert list(line) == KEYS
+    longest = max(len(line["target"]) for line in lines)
+    assert 2000 < longest < 4096
 
 
 def test_an_error_log_nobody_reads_holds_no_request(start_proxy, folder):
