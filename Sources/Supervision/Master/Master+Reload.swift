@@ -49,6 +49,40 @@ extension Master {
         let plan = try MasterPlan(reading)
         try refuseMoved(plan)
         say(reading.warnings)
+        try go(over: plan, request)
+    }
+
+    /// How long after an attempt to renew certificates the next may come, in nanoseconds: weeks are
+    /// left, and what is in the way is seldom gone in less.
+    private static let renewalWait: UInt64 = 3_600_000_000_000
+
+    /// Certificates of our own are made anew in time, and served as after a reload; the file of the
+    /// configuration is not read.
+    func renewCertificates(now: UInt64) {
+        let wall = Int64(clamping: Clock.wall / 1_000_000_000)
+        guard phase == .serving, changeover == nil, let due = plan.reading.renewAt, due <= wall,
+            now >= renewalAt
+        else { return }
+        renewalAt = now + Self.renewalWait
+        do throws(MasterFailure) {
+            let reading: MasterReading
+            switch manner.renew(plan.reading, wall) {
+            case .success(let good): reading = good
+            case .failure(let failure): throw failure
+            }
+            log.info("certificate_renewed") { line in
+                line.add("folder", text: "\(plan.options.directories.state)/ca")
+            }
+            try go(over: MasterPlan(reading), ReloadRequest())
+        } catch {
+            log.error("certificate_renewal_failed") { line in
+                line.add("error", text: error.message)
+            }
+        }
+    }
+
+    /// Starts what a plan brings; `advance` goes on.
+    private func go(over plan: MasterPlan, _ request: ReloadRequest) throws(MasterFailure) {
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
             throw MasterFailure(
