@@ -178,7 +178,8 @@ final class Resolver {
         let outcome: Outcome
         switch message["event"]?.text {
         case "resolved":
-            let addresses = (message["addresses"]?.elements ?? []).compactMap(\.text).sorted()
+            // Each once, whatever a name server says: one address is one endpoint.
+            let addresses = Set((message["addresses"]?.elements ?? []).compactMap(\.text)).sorted()
             known[name] = addresses
             unresolved[name] = nil
             outcome = .addresses(addresses)
