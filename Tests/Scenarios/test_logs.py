@@ -108,6 +108,34 @@ def test_usr1_reopens(start_proxy):
     assert targets[1:] == ["/worker?2"] * (len(targets) - 1)
 
 
+def test_a_reload_adds_moves_and_removes_the_access_log(start_proxy, folder):
+    def logs(name):
+        return f"logs: {{ access: {{ path: {folder}/{name} }} }}\n" + DEMO
+
+    def lines(name):
+        path = folder / name
+        return path.read_text().count("\n") if path.exists() else 0
+    none = "logs: { error: { path: stderr } }\n" + DEMO
+    proxy = start_proxy(none)
+    proxy.get("/worker")
+    for name in ("one", "two"):
+        proxy.reload(logs(name))
+        for _ in range(4):
+            proxy.get("/worker")
+    proxy.reload(none)
+    for _ in range(4):
+        proxy.get("/worker")
+    # Edges that are killed begin with the files of now, too.
+    proxy.reload(logs("three"))
+    for edge in proxy.edges():
+        proxy.kill(edge["pid"])
+    until(lambda: [(each["state"], each["restarts"]) for each in proxy.edges()] == [("ready", 1)] * 2, "other edges")
+    for _ in range(4):
+        proxy.get("/worker")
+    assert proxy.stop() == 0
+    assert [lines(name) for name in ("one", "two", "three")] == [4, 4, 4]
+
+
 def test_a_full_disk_holds_no_request(start_proxy):
     proxy = start_proxy("logs: { access: { path: /dev/full } }\n" + DEMO)
     load = Load(proxy, clients=2)

@@ -91,29 +91,31 @@ extension Master {
                     + "\(SharedMemory.edgeSlots) are; wait until old edges have ended")
         }
         warnOfFixed(plan)
-        try Self.tryLogs(plan.logs)
+        let logs = try Self.logFiles(plan.logs)
         let prepared = try listeners.prepare(plan.options.front)
         let preparation = try services.prepare(plan, mayFail: false) { [unowned self] in advance() }
         let changeover = Changeover(
             plan: plan, generation: generation + 1, isStart: false, preparation: preparation,
-            prepared: prepared, request: request)
+            prepared: prepared, logs: logs, request: request)
         self.changeover = changeover
         services.begin(preparation)
         advance()
     }
 
     /// A log that cannot be opened is an error like any other.
-    private static func tryLogs(_ logs: LogOptions) throws(MasterFailure) {
+    private static func logFiles(_ options: LogOptions) throws(MasterFailure) -> LogFiles {
+        let logs = LogFiles()
         do throws(SystemError) {
-            try LogFiles().open(logs)
+            try logs.open(options)
         } catch {
             throw MasterFailure(error, while: "logs.access.path")
         }
         do throws(SystemError) {
-            _ = try EventLog.file(logs.error)
+            _ = try EventLog.file(options.error)
         } catch {
             throw MasterFailure(error, while: "logs.error.path")
         }
+        return logs
     }
 
     /// Refuses another place for what is made at the start: nobody would find the proxy there.
@@ -162,7 +164,7 @@ extension Master {
     /// The new configuration serves: says so, and rolls what was asked for.
     func reloaded(_ changeover: Changeover, from old: MasterPlan) {
         if old.logs != plan.logs {
-            // The new edges were started with the old files.
+            // The error log is only now another one.
             openLogs()
         }
         let changes = changeover.preparation.changes

@@ -277,7 +277,9 @@ package final class Master {
         let hasAccess = open("logs.access.path") { () throws(SystemError) in
             try logFiles.open(plan.logs)
         }
-        edges.reopenLogs()
+        // Those that are being prepared have just opened theirs, which may be others.
+        let newest = changeover?.plan.logs == plan.logs ? changeover?.generation : nil
+        edges.reopenLogs(upTo: newest ?? generation)
         plugins.reopenLogs()
         return hasErrors && hasAccess
     }
