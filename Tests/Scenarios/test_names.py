@@ -1,5 +1,6 @@
 """Part 7: names of upstreams are looked up by the resolver process, again by their time to live."""
 
+import os
 import signal
 
 import pytest
@@ -202,3 +203,17 @@ def test_one_name_without_an_answer_holds_no_other_up(resolved, names):
     until(lambda: names.times("slow.test"), "the question")
     names.zone["api.test"] = Answer("127.0.0.3", ttl=1)
     until(lambda: proxy.get().text == "127.0.0.3", "the other name's change")
+
+
+def test_a_resolver_that_ends_each_time_holds_no_start_up(start_proxy, names):
+    names.zone["api.test"] = Answer(silent=True)
+    proxy = start_proxy(config(9), ready=False, within=names.within)
+
+    def is_ready():
+        for each in processes.descendants(proxy.pid):
+            if "--role resolve" in each.arguments:
+                os.kill(each.pid, signal.SIGKILL)
+        return proxy.events("ready")
+    until(is_ready, "the start")
+    check_error(proxy, proxy.ready().get(), 503, "dns_error")
+    assert len(proxy.events("resolver_exited")) >= 2

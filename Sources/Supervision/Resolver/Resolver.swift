@@ -152,10 +152,7 @@ final class Resolver {
             site.log.error("resolver_failed") { line in line.add("error", text: error.description) }
             process = nil
             restartAt = Clock.monotonic + policy.waitAfter(lifetime: 0)
-            // Nobody waits for it: a start and a reload go on, and the names come later.
-            for name in Set(listeners.map(\.name)) where known[name] == nil {
-                tell(name, .failed("the resolver cannot be started"))
-            }
+            giveUp("the resolver cannot be started")
         }
     }
 
@@ -171,6 +168,16 @@ final class Resolver {
         }
         let now = Clock.monotonic
         restartAt = now + policy.waitAfter(lifetime: now - startedAt)
+        // The next one may say it. If that one ends too, a start or a reload waits no longer.
+        guard policy.failures > 1 else { return }
+        giveUp("the resolver has ended: \(end?.description ?? "unknown")")
+    }
+
+    /// Nobody waits for names that are not known; they come later.
+    private func giveUp(_ reason: String) {
+        for name in Set(listeners.map(\.name)) where known[name] == nil {
+            tell(name, .failed(reason))
+        }
     }
 
     private func hear(_ message: JSONValue) {
