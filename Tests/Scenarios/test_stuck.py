@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import processes
+from harness import processes, request
 from harness.wire import until
 
 APP = "def app(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n"
@@ -86,6 +86,43 @@ def test_usr2_during_the_start_rolls_the_workers_when_it_is_over(start_proxy, fo
     proxy.ready()
     until(lambda: all_ready(proxy, first), "another worker")
     assert len(proxy.events("app_imported")) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_while_the_configuration_is_read_are_kept_for_later(start_proxy, folder, number):
+    # The interpreter is tried before the proxy begins.
+    place = folder / "place"
+    place.mkdir()
+    place.chmod(0o777)
+    (folder / "python").write_text(
+        f"#!/bin/sh\n: > {place}/reached\nwhile [ ! -e {place}/gate ]; do sleep 0.01; done\nexec /usr/bin/python3 \"$@\"\n")
+    (folder / "python").chmod(0o755)
+    proxy = start_proxy(service(folder).replace("/usr/bin/python3", f"{folder}/python"), ready=False)
+    until(lambda: (place / "reached").exists(), "a trial of the interpreter")
+    proxy.signal(number)
+    (place / "gate").write_text("")
+    proxy.ready()
+    proxy.event({signal.SIGHUP: "config_reloaded", signal.SIGUSR1: "logs_reopened", signal.SIGUSR2: "rolled"}[number])
+
+
+# Plug-ins
+
+def test_what_plugins_have_started_ends_with_a_stop_at_once(start_proxy):
+    proxy = start_proxy("""
+        services: { demo: { demo: true, workers: 1 } }
+        plugins: [{ name: helped, command: [/bin/sh, -c, "sleep 1000 & echo helper $!; exec sleep 2000"] }]
+    """)
+    until(lambda: "helper " in proxy.errors, "the helper")
+    line = next(each["text"] for each in proxy.events("output") if each["text"].startswith("helper "))
+    helper = int(line.split()[1])
+    with proxy.client() as client:
+        client.send(request("/sleep?seconds=60"))
+        until(lambda: proxy.endpoints("demo")[0]["in_flight"], "the request")
+        proxy.signal(signal.SIGTERM)
+        proxy.event("stopping")
+        proxy.signal(signal.SIGTERM)
+        assert proxy.finished() == 0
+    until(lambda: not processes.is_alive(helper), "the end of the helper")
 
 
 # Descriptors

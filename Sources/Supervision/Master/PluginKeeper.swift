@@ -49,6 +49,8 @@ final class PluginKeeper {
     /// How long a host has to deliver what is queued and to end its plug-ins: 2 s, and 1 s each for
     /// end of file, TERM and KILL (contract, section 6), with something to spare. Nanoseconds.
     private static let stopLimit: UInt64 = 6_000_000_000
+    /// How long a host has to kill its plug-ins and to end, in nanoseconds. It needs a turn.
+    private static let endLimit: UInt64 = 1_000_000_000
     /// How long `status` waits for the host's figures, in nanoseconds.
     private static let statusLimit: UInt64 = 1_000_000_000
 
@@ -93,9 +95,14 @@ final class PluginKeeper {
 
     func stopNow() {
         stop()
+        // It kills all that its plug-ins have started, which nobody else could.
+        let latest = Clock.monotonic + Self.endLimit
         for host in leaving {
-            host.channel?.send(["command": "stop_now"])
-            host.process.send(SignalNumber.kill)
+            guard host.channel?.send(["command": "stop_now"]) == true else {
+                host.process.send(SignalNumber.kill)
+                continue
+            }
+            host.deadline = latest
         }
     }
 
