@@ -217,3 +217,13 @@ def test_a_resolver_that_ends_each_time_holds_no_start_up(start_proxy, names):
     until(is_ready, "the start")
     check_error(proxy, proxy.ready().get(), 503, "dns_error")
     assert len(proxy.events("resolver_exited")) >= 2
+
+
+def test_a_resolver_that_is_stopped_holds_no_start_up(start_proxy, names):
+    names.zone["api.test"] = Answer(silent=True)
+    proxy = start_proxy(config(9), ready=False, within=names.within)
+    until(lambda: names.asked, "the question")
+    os.kill(resolver_of(proxy), signal.SIGSTOP)
+    until(lambda: proxy.events("ready"), "the start", seconds=60)
+    check_error(proxy, proxy.ready().get(), 503, "dns_error")
+    assert proxy.events("names_unanswered") and not proxy.events("resolver_exited")

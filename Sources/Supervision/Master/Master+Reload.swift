@@ -73,7 +73,9 @@ extension Master {
             log.info("certificate_renewed") { line in
                 line.add("folder", text: "\(plan.options.directories.state)/ca")
             }
-            try go(over: MasterPlan(reading), ReloadRequest())
+            let renewed = try MasterPlan(reading)
+            try refuseMoved(renewed)
+            try go(over: renewed, ReloadRequest())
         } catch {
             log.error("certificate_renewal_failed") { line in
                 line.add("error", text: error.message)
