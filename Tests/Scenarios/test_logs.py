@@ -190,12 +190,11 @@ def read_all(reader, until_closed):
     pieces = []
 
     def read():
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
         while True:
-            if select.select([reader], [], [], 0.05)[0]:
-                piece = os.read(reader, 1 << 20)
-                if not piece:
-                    return
-                pieces.append(piece)
+            if any(events & select.POLLIN for _, events in poll.poll(50)):
+                pieces.append(os.read(reader, 1 << 20))
             elif until_closed():
                 return
     fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that few lines are lost when we are slow

@@ -6,6 +6,7 @@ import select
 import shutil
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -13,9 +14,16 @@ import pytest
 A, NS, CNAME, SOA, AAAA = 1, 2, 5, 6, 28
 OK, FORMAT_ERROR, SERVER_FAILURE, NO_SUCH_NAME, REFUSED = 0, 1, 2, 3, 5
 
-# A resolv.conf of its own needs mounts of its own, for c-ares asks port 53 of the servers there.
-own_names = pytest.mark.skipif(
-    os.getuid() != 0 or shutil.which("unshare") is None, reason="only root may mount a resolv.conf for one process")
+
+def may_mount():
+    """Whether a process can be given an /etc/resolv.conf of its own: c-ares asks port 53 of the servers there."""
+    if os.getuid() != 0 or shutil.which("unshare") is None:
+        return False
+    trial = ["unshare", "--mount", "mount", "--bind", "/etc/resolv.conf", "/etc/resolv.conf"]
+    return subprocess.run(trial, capture_output=True).returncode == 0
+
+
+own_names = pytest.mark.skipif(not may_mount(), reason="a resolv.conf for one process needs the right to mount, as root has it")
 
 
 def encoded(name):
@@ -89,16 +97,19 @@ class DNSServer:
 
     def _serve(self):
         datagrams, listener = self._sockets
+        poll = select.poll()  # not select(): a test may have thousands of descriptors
+        for each in (datagrams, listener, self._stop):
+            poll.register(each, select.POLLIN)
         while True:
-            ready, _, _ = select.select([datagrams, listener, self._stop], [], [])
+            ready = [number for number, _ in poll.poll()]
             if self._stop in ready:
                 return
-            if datagrams in ready:
+            if datagrams.fileno() in ready:
                 question, peer = datagrams.recvfrom(65536)
                 answer = self._answer(question, "udp")
                 if answer is not None:
                     datagrams.sendto(answer, peer)
-            if listener in ready:
+            if listener.fileno() in ready:
                 self._serve_stream(listener.accept()[0])
 
     def _serve_stream(self, connection):
