@@ -86,6 +86,20 @@ def test_what_is_remembered_is_bounded():
         assert max(map(len, memory)) <= RAW_BYTES_MAX
 
 
+@pytest.mark.parametrize("peer, prefix, protocol", [
+    ("-", "", None), ("/pre%20fix", "/pre fix", None),
+    ("- HTTP/1.0", "", "HTTP/1.0"), ("/pre%20fix HTTP/1.0", "/pre fix", "HTTP/1.0")])
+def test_the_protocol_is_the_clients_where_it_is_another(peer, prefix, protocol):
+    environ, _, _ = read(head(peer="http 127.0.0.1 5 8080 " + peer))
+    assert (environ["SCRIPT_NAME"], environ.get("SERVER_PROTOCOL")) == (prefix, protocol)
+
+
+@pytest.mark.parametrize("peer", ["- ", "- HTTP/1.1 x", "- HTTP/3", "-  HTTP/1.0", "/a b"])
+def test_no_other_protocol_is_believed(peer):
+    with pytest.raises(Refused):
+        read(head(peer="http 127.0.0.1 5 8080 " + peer))
+
+
 def test_without_a_host_field_the_port_is_the_listeners():
     environ, _, _ = read(b"GET / HTTP/1.1\r\nproxy-peer: 0 http 127.0.0.1 5 8080 -\r\n\r\n")
     assert environ["SERVER_PORT"] == "8080"

@@ -178,6 +178,15 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         #expect(!ListeningSocket.accepts(try SocketAddress.unix(path: path)))
     }
 
+    @Test func `a Unix socket whose queue is full is there all the same`() throws {
+        let path = "/tmp/linux-tests-full-\(ProcessTraits.pid).sock"
+        try FileSystem.remove(path)
+        let socket = try ListeningSocket(unix: path, mode: 0o600, backlog: 0)
+        // Connections that nobody accepts stay in the queue when their clients have gone.
+        for _ in 0..<8 { #expect(ListeningSocket.accepts(socket.address)) }
+        try FileSystem.remove(path)
+    }
+
     @Test(.enabled(if: ProcessTraits.isRoot))
     func `root makes a Unix socket for somebody else`() throws {
         let path = "/tmp/linux-tests-owner-\(ProcessTraits.pid).sock"

@@ -130,11 +130,16 @@ class _Peers(dict):
         if not text.startswith(_PEER):
             raise Refused("proxy-peer does not come first")
         try:
-            number, scheme, address, remote_port, server_port, prefix = text[12:].split(" ")
+            number, scheme, address, remote_port, server_port, prefix = text[12:].split(" ", 5)
             place, default_port = _PLACES[number], _PORTS[scheme]
         except (ValueError, KeyError):
             raise Refused("proxy-peer is malformed") from None
         entries = {"wsgi.url_scheme": scheme, "REMOTE_ADDR": address, "REMOTE_PORT": remote_port}
+        prefix, blank, protocol = prefix.partition(" ")
+        if blank:  # the client's, where it is not HTTP/1.1
+            if protocol != "HTTP/1.0":
+                raise Refused("proxy-peer is malformed")
+            entries["SERVER_PROTOCOL"] = protocol
         if prefix == "-":
             prefix = None
         else:
