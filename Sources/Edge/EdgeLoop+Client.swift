@@ -196,6 +196,7 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].set(.watchesWrites)
             network.rewatch(clients[client].stream, token: token(client: client), writable: true)
         }
+        _ = noteTaken(client)
         if clients[client].phase == .busy || clients[client].phase == .reading {
             clients[client].set(.isTimed)
             timers.set(client, to: now + settings.options.timeouts.body)

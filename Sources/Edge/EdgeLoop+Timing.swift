@@ -34,15 +34,11 @@ extension EdgeLoop where World: ~Copyable {
             handshakeIsLate(client)
         case .reading:
             readingTimeIsOver(client)
+        case .busy where clients[client].has(.isTimed):
+            takingTimeIsOver(client)
         case .busy:
             note(.timeout, client)
-            let exchange = Int(clients[client].exchange)
-            if clients[client].has(.isTimed) {
-                // The client does not take its answer.
-                perform(exchanges[exchange].state.handle(.clientGone), exchange)
-            } else {
-                refuseBody(exchange, .bodyTooSlow)
-            }
+            refuseBody(Int(clients[client].exchange), .bodyTooSlow)
         case .tunneling:
             note(.timeout, client)
             let exchange = Int(clients[client].exchange)
@@ -52,9 +48,35 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
+    /// Notes how much of what was handed to its stream a client has taken. What the kernel holds
+    /// for a slow one is megabytes, and no event tells of the first third of it being taken.
+    ///
+    /// - Returns: what is left, and whether more was taken than was noted before.
+    mutating func noteTaken(_ client: Int) -> (left: Int, isMore: Bool) {
+        guard let left = network.unacknowledged(clients[client].stream) else { return (0, false) }
+        let before = clients[client].taken
+        clients[client].taken = Int(clients[client].bytesOut) - left
+        return (left, clients[client].taken > before)
+    }
+
+    /// Nothing was written to the client for as long as it may take nothing. It goes on having time
+    /// while it takes what is in the kernel, and where it is us who have nothing to give.
+    private mutating func takingTimeIsOver(_ client: Int) {
+        if clients[client].outbound.isEmpty || noteTaken(client).isMore {
+            return timers.set(client, to: now + settings.options.timeouts.body)
+        }
+        note(.timeout, client)
+        let exchange = Int(clients[client].exchange)
+        exchanges[exchange].state.conclude()
+        abandon(exchange, as: .timeout)
+    }
+
     /// A head did not come in time, a last answer is not taken, or nothing has come for long.
     private mutating func readingTimeIsOver(_ client: Int) {
         if clients[client].has(.closing) {
+            if noteTaken(client).isMore {
+                return timers.set(client, to: now + settings.options.timeouts.body)
+            }
             note(.timeout, client)
             return closeClient(client)
         }

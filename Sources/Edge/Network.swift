@@ -61,6 +61,8 @@ protocol Network: ~Copyable {
     ) -> SendResult
     /// Whether nothing at all waits on a stream, not even its end; takes nothing.
     mutating func isQuiet(_ stream: Int32) -> Bool
+    /// Bytes that a stream took and its peer has not; nil where nobody can tell.
+    func unacknowledged(_ stream: Int32) -> Int?
     mutating func shutdownWrite(_ stream: Int32)
     /// - Parameter isBroken: the peer has to see a break, not an end.
     mutating func close(_ stream: Int32, isBroken: Bool)

@@ -19,6 +19,9 @@ final class SimulatedWorld {
         var hasEnded = false
         var isBroken = false
         var capacity: Int
+
+        /// Whether room to write is reported: like Linux, once a third is free.
+        var isWritable: Bool { inFlight.count <= capacity * 2 / 3 }
     }
 
     /// One end of a stream that the edge holds.
@@ -57,6 +60,8 @@ final class SimulatedWorld {
     var unwatchable = 0
     /// Far ends that take nothing off their streams.
     var stalled: Set<Int32> = []
+    /// Whether the kernel tells how much of what it was given has been taken.
+    var tellsUnacknowledged = true
     /// Waits in a row that were to end at once, without the edge having done anything between them.
     var idleWaits = 0
     /// What the edge did that a faultless one does not do.
@@ -135,22 +140,28 @@ final class SimulatedWorld {
 
     func arriveAtFarEnd(_ stream: Int32) {
         guard !stalled.contains(stream) else { return }
+        take(Int.random(in: 1...pieceMax, using: &random), of: stream)
+        guard let pipe = streams[stream]?.outgoing else { return }
+        let goesOn = !pipe.inFlight.isEmpty || pipe.endIsSent && !pipe.hasEnded
+        if goesOn { schedule(stream, toEdge: false) }
+    }
+
+    /// The far side takes so many bytes, or what there is.
+    func take(_ most: Int, of stream: Int32) {
         var pipe = streams[stream]!.outgoing
-        let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
+        let count = min(most, pipe.inFlight.count)
         let arrived = Array(pipe.inFlight.prefix(count))
         pipe.inFlight.removeFirst(count)
         let isEnd = pipe.inFlight.isEmpty && pipe.endIsSent && !pipe.hasEnded
         if isEnd { pipe.hasEnded = true }
-        let goesOn = !pipe.inFlight.isEmpty || pipe.endIsSent && !pipe.hasEnded
         streams[stream]!.outgoing = pipe
-        if streams[stream]!.wasFull, count > 0 {
+        if streams[stream]!.wasFull, pipe.isWritable {
             streams[stream]!.wasFull = false
             if streams[stream]!.watchesWrites { report(stream, .writable) }
         }
         let far = streams[stream]!.far
         if count > 0 { far?.received(arrived, stream, self) }
         if isEnd { far?.ended(stream, self) }
-        if goesOn, streams[stream] != nil { schedule(stream, toEdge: false) }
     }
 
     /// The far side takes what comes again.
@@ -275,9 +286,11 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func rewatch(_ stream: Int32, token: UInt64, writable: Bool) {
         world.streams[stream]!.watchesWrites = writable
-        let pipe = world.streams[stream]!.outgoing
-        if writable, pipe.inFlight.count < pipe.capacity {
+        guard writable else { return }
+        if world.streams[stream]!.outgoing.isWritable {
             world.events.append((token, .writable))
+        } else {
+            world.streams[stream]!.wasFull = true
         }
     }
 
@@ -335,6 +348,11 @@ struct SimulatedNetwork: ~Copyable, Network {
     mutating func isQuiet(_ stream: Int32) -> Bool {
         let pipe = world.streams[stream]!.incoming
         return pipe.bytes.isEmpty && !pipe.hasEnded && !pipe.isBroken
+    }
+
+    func unacknowledged(_ stream: Int32) -> Int? {
+        let pipe = world.streams[stream]!.outgoing
+        return world.tellsUnacknowledged ? pipe.inFlight.count : nil
     }
 
     mutating func shutdownWrite(_ stream: Int32) {

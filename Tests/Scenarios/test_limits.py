@@ -80,6 +80,19 @@ def test_a_body_that_is_too_slow_is_a_408(start_proxy, serve):
         sender.join()
 
 
+def test_a_client_that_takes_nothing_of_its_answer_is_logged_as_timeout(start_proxy, serve):
+    def script(stream, server):
+        stream.read_head()
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n")
+        while stream.try_send(b"x" * 100_000):
+            pass
+    proxy = start(start_proxy, serve(script).url, "timeout: { body: 300ms }")
+    with proxy.client() as client:
+        client.send(request("/held"))
+        line, = proxy.access_lines(target="/held")
+        assert (line["status"], line["outcome"], line["error"]) == (200, "timeout", None)
+
+
 def test_a_tunnel_that_is_idle_ends(start_proxy, serve):
     def script(stream, server):
         stream.read_head()

@@ -1,0 +1,73 @@
+import Board
+import Memory
+import Testing
+
+@testable import Edge
+
+/// The clocks of a client run while it is the client's turn and nothing comes of it.
+@Suite struct ClientClockTests {
+    static let second: UInt64 = 1_000_000_000
+    static let never = UInt64.max
+
+    /// A client whose stream holds so much that the kernel tells of room only after 4.4 s, at the
+    /// 30 KB/s of `takeSlowly`.
+    static func connect(_ simulated: SimulatedEdge, capacity: Int = 400_000) -> ScriptedEnd {
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        simulated.traffic.world.streams[client.stream]!.outgoing.capacity = capacity
+        return client
+    }
+
+    static func takeSlowly(_ client: ScriptedEnd, until moment: UInt64 = never) {
+        client.take(3000, every: second / 10, until: moment)
+    }
+
+    @Test(arguments: ["none", "request"])
+    func `a client that takes its answer slowly gets all of it`(buffering: String) throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }",
+            options: "timeout: { body: 3s }", limits: ", response_memory: 64KiB")
+        let client = Self.connect(simulated)
+        Self.takeSlowly(client)
+        client.send(DirectedTests.get("/1/length/1000000"))
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { client.bytes.count > 1_000_000 || client.isOver })
+        #expect(client.bytes.count > 1_000_000 && !client.isOver)
+        #expect(simulated.traffic.world.now - begin > 30 * Self.second)
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test(arguments: [true, false])
+    func `a client that takes no more of its answer is left`(kernelTells: Bool) throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { body: 3s }")
+        let world = simulated.traffic.world
+        world.tellsUnacknowledged = kernelTells
+        let client = Self.connect(simulated)
+        let stop = world.now + 20 * Self.second
+        Self.takeSlowly(client, until: stop)
+        client.send(DirectedTests.get("/1/length/1000000"))
+        #expect(simulated.turn { client.isOver })
+        let end = stop + 6 * Self.second
+        // Where nobody can tell what it takes, only what is written counts.
+        let allowed = kernelTells ? stop + 3 * Self.second..<end : world.now..<stop
+        #expect(allowed.contains(world.now), "\(world.now)")
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a client that takes what is before its refusal slowly gets that too`() throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { body: 3s }")
+        let client = Self.connect(simulated)
+        client.send(DirectedTests.get("/1/length/399900"))
+        client.stall()
+        simulated.turn(for: Self.second)
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        Self.takeSlowly(client)
+        #expect(simulated.turn { client.isOver })
+        #expect(client.text.contains("HTTP/1.1 400"))
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}
