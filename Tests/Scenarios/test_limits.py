@@ -89,7 +89,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_logged_as_timeout(start_pr
     proxy = start(start_proxy, serve(script).url, "timeout: { body: 300ms }")
     with proxy.client() as client:
         client.send(request("/held"))
-        line, = proxy.access_lines(target="/held")
+        line, = proxy.access(1, target="/held")
         assert (line["status"], line["outcome"], line["error"]) == (200, "timeout", None)
 
 
