@@ -104,6 +104,7 @@ extension EdgeLoop where World: ~Copyable {
         if responseHead.status == 100 {
             guard exchanges[exchange].has(.expectsContinue) else { return true }
             exchanges[exchange].clear(.expectsContinue)
+            setBodyDeadline(exchange)
         }
         let client = Int(exchanges[exchange].client)
         let out = pool.take(.large)
@@ -124,6 +125,7 @@ extension EdgeLoop where World: ~Copyable {
     /// Tells the client to send its body.
     mutating func sendContinue(_ exchange: Int) {
         exchanges[exchange].clear(.expectsContinue)
+        setBodyDeadline(exchange)
         let client = Int(exchanges[exchange].client)
         let block = pool.take(.small)
         guard !block.isNone else { return }

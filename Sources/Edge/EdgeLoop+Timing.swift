@@ -37,8 +37,7 @@ extension EdgeLoop where World: ~Copyable {
         case .busy where clients[client].has(.isTimed):
             takingTimeIsOver(client)
         case .busy:
-            note(.timeout, client)
-            refuseBody(Int(clients[client].exchange), .bodyTooSlow)
+            bodyTimeIsOver(client)
         case .tunneling:
             note(.timeout, client)
             let exchange = Int(clients[client].exchange)
@@ -137,10 +136,7 @@ extension EdgeLoop where World: ~Copyable {
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
         if exchanges[exchange].state.phase == .answering, !wantsAnswer(upstream) { return true }
-        let mayContinue =
-            !exchanges[exchange].has(.expectsContinue)
-            || exchanges[exchange].result.requestBytes > 0
-        return !exchanges[exchange].has(.requestReceived) && mayContinue
+        return !exchanges[exchange].has(.requestReceived) && !awaitsContinue(exchange)
             && !exchanges[exchange].has(.sendingBroke) && upstreams[upstream].outbound.isEmpty
     }
 
@@ -151,31 +147,70 @@ extension EdgeLoop where World: ~Copyable {
         closeUpstream(upstream)
     }
 
-    /// Gives the client the time of `timeout.body` for its next bytes, less where its rate is too
-    /// low; no time runs while it is us who do not take them. The time it has for taking its answer
-    /// goes before.
+    /// Gives the client the time for its next bytes, while it is its turn to send some: not while it
+    /// is us who do not take them, or while it waits to be told to go on. The time it has for taking
+    /// its answer goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
         setRequestClock(exchange)
         let client = Int(exchanges[exchange].client)
         guard !clients[client].has(.isTimed) else { return }
-        guard wantsBody(exchange) else {
+        guard wantsBody(exchange), !awaitsContinue(exchange) else {
             exchanges[exchange].bodySince = 0
             return timers.set(client, to: TimerWheel.never)
         }
         if exchanges[exchange].bodySince == 0 {
             exchanges[exchange].bodySince = now
-            exchanges[exchange].bodyBase = exchanges[exchange].result.requestBytes
+            exchanges[exchange].bodyBase = Int(exchanges[exchange].result.requestBytes)
         }
-        var deadline = now + settings.options.timeouts.body
+        clients[client].arrived = arrived(client)
+        timers.set(client, to: bodyDeadline(exchange))
+    }
+
+    /// Whether the client waits for `100 Continue`; many go on without after a while.
+    func awaitsContinue(_ exchange: Int) -> Bool {
+        exchanges[exchange].has(.expectsContinue) && exchanges[exchange].result.requestBytes == 0
+    }
+
+    /// When a client that sends nothing more of its body is given up: after `timeout.body`, and
+    /// when `timeout.body` and the time its bytes take at `timeout.body_rate` have passed since the
+    /// body began.
+    private func bodyDeadline(_ exchange: Int) -> UInt64 {
+        let timeout = settings.options.timeouts.body
         let rate = UInt64(settings.options.timeouts.bodyRate)
-        if rate > 0 {
-            let count = exchanges[exchange].result.requestBytes - exchanges[exchange].bodyBase
-            let allowed = count / rate * 1_000_000_000
-            let latest =
-                exchanges[exchange].bodySince + EdgeLimits.bodyRateGraceNanoseconds + allowed
-            deadline = min(deadline, max(latest, now + TimerWheel.tick))
-            if latest <= now { deadline = now }
+        guard rate > 0 else { return now + timeout }
+        let count = UInt64(
+            Int(exchanges[exchange].result.requestBytes) - exchanges[exchange].bodyBase)
+        let (seconds, rest) = count.quotientAndRemainder(dividingBy: rate)
+        let earned =
+            min(seconds, EdgeLimits.bodySecondsMax) * 1_000_000_000 + rest * 1_000_000_000 / rate
+        return min(now, exchanges[exchange].bodySince + earned) + timeout
+    }
+
+    /// Bytes that have come from a client, whether or not there was anything to read in them.
+    private func arrived(_ client: Int) -> UInt64 {
+        clients[client].has(.hasSession)
+            ? network.recordBytes(clients[client].stream) : clients[client].bytesIn
+    }
+
+    /// Nothing of the body came for as long as nothing may come, or too little since it began.
+    private mutating func bodyTimeIsOver(_ client: Int) {
+        let exchange = Int(clients[client].exchange)
+        guard wantsBody(exchange), !awaitsContinue(exchange) else {
+            return setBodyDeadline(exchange)
         }
-        timers.set(client, to: deadline)
+        // It came, and it is us who had no memory to take it; or the client takes an answer that
+        // began before the body's end, and need not send the rest.
+        let isAnswered = exchanges[exchange].state.phase == .answering
+        if clients[client].has(.readable) || isAnswered && noteTaken(client).isMore {
+            exchanges[exchange].bodySince = 0
+            return setBodyDeadline(exchange)
+        }
+        // A part of a TLS record, or of a chunk's framing.
+        let came = arrived(client) - clients[client].arrived
+        clients[client].arrived += came
+        exchanges[exchange].bodyBase -= Int(came)
+        if came > 0, bodyDeadline(exchange) > now { return setBodyDeadline(exchange) }
+        note(.timeout, client)
+        refuseBody(exchange, .bodyTooSlow)
     }
 }

@@ -157,6 +157,8 @@ struct KernelNetwork: ~Copyable, Network {
 
     func unacknowledged(_ stream: Int32) -> Int? { StreamSocket.unacknowledged(stream) }
 
+    func recordBytes(_ stream: Int32) -> UInt64 { sessions[session(of: stream)].bytesReceived }
+
     mutating func shutdownWrite(_ stream: Int32) {
         let slot = session(of: stream)
         if slot >= 0 { _ = sessions[slot].shutdown() }

@@ -1,5 +1,6 @@
 import Board
 import Memory
+import Signals
 import Testing
 
 @testable import Edge
@@ -67,6 +68,37 @@ import Testing
         Self.takeSlowly(client)
         #expect(simulated.turn { client.isOver })
         #expect(client.text.contains("HTTP/1.1 400"))
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    static func takeLargeBlocks(of simulated: SimulatedEdge) -> [BlockID] {
+        var taken: [BlockID] = []
+        while true {
+            let block = simulated.edge.pool.take(.large)
+            if block.isNone { return taken }
+            taken.append(block)
+        }
+    }
+
+    @Test func `no time runs while we have no memory to read an answer's file back`() throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: request }",
+            options: "timeout: { body: 3s }", limits: ", response_memory: 4096B")
+        // What is in memory is in a small block, so that none of the large ones becomes free.
+        simulated.traffic.world.pieceMax = 2000
+        let client = Self.connect(simulated, capacity: 100_000)
+        client.stall()
+        client.send(DirectedTests.get("/1/length/500000"))
+        simulated.turn(for: Self.second)
+        let taken = Self.takeLargeBlocks(of: simulated)
+        client.resume()
+        simulated.turn(for: 20 * Self.second)
+        #expect(!client.isOver && client.bytes.count < 500_000)
+        for block in taken { simulated.edge.pool.give(block) }
+        #expect(simulated.turn { client.bytes.count > 500_000 || client.isOver })
+        #expect(client.bytes.count > 500_000)
+        client.end()
         simulated.run()
         #expect(simulated.traffic.complaints == [])
     }

@@ -19,6 +19,13 @@ final class SimulatedWorld {
         var hasEnded = false
         var isBroken = false
         var capacity: Int
+        /// Bytes that have arrived; from `recordsBegin` on they can be read record by record.
+        var arrived = 0
+        var recordsBegin = 0
+        var recordSize = 1
+
+        /// What has come of whole records and was not read.
+        var readable: Int { bytes.count - max(0, arrived - recordsBegin) % recordSize }
 
         /// Whether room to write is reported: like Linux, once a third is free.
         var isWritable: Bool { inFlight.count <= capacity * 2 / 3 }
@@ -129,6 +136,7 @@ final class SimulatedWorld {
         var pipe = streams[stream]!.incoming
         let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
         pipe.bytes += pipe.inFlight.prefix(count)
+        pipe.arrived += count
         pipe.inFlight.removeFirst(count)
         let isEnd = pipe.inFlight.isEmpty && pipe.endIsSent
         if isEnd { pipe.hasEnded = true }
@@ -300,9 +308,9 @@ struct SimulatedNetwork: ~Copyable, Network {
         var pipe = world.streams[stream]!.incoming
         world.idleWaits = 0
         if pipe.isBroken { return .failed(104) }
-        guard !pipe.bytes.isEmpty else { return pipe.hasEnded ? .ended : .wouldBlock }
+        guard pipe.readable > 0 else { return pipe.hasEnded ? .ended : .wouldBlock }
         let room = pool.room(in: block)
-        let count = min(room, pipe.bytes.count)
+        let count = min(room, pipe.readable)
         var writer = pool.writer(into: block)
         for byte in pipe.bytes.prefix(count) { writer.write(byte) }
         pool.commit(count, to: block)
@@ -354,6 +362,8 @@ struct SimulatedNetwork: ~Copyable, Network {
         let pipe = world.streams[stream]!.outgoing
         return world.tellsUnacknowledged ? pipe.inFlight.count : nil
     }
+
+    func recordBytes(_ stream: Int32) -> UInt64 { UInt64(world.streams[stream]!.incoming.arrived) }
 
     mutating func shutdownWrite(_ stream: Int32) {
         world.streams[stream]!.outgoing.endIsSent = true
