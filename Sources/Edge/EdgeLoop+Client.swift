@@ -220,10 +220,13 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Ends a connection after its last answer: at once when nothing unread can be there, else with
     /// a while of listening.
-    mutating func endClient(_ client: Int) {
+    ///
+    /// - Parameter isSending: the last request has not come to its end. What is on its way would
+    ///   meet a reset, and that may take the answer from the client (RFC 9112 section 9.6).
+    mutating func endClient(_ client: Int, isSending: Bool = false) {
         if !clients[client].has(.ended) { note(.finished, client) }
         let isQuiet =
-            clients[client].inbound.isNone && !clients[client].has(.readable)
+            clients[client].inbound.isNone && !clients[client].has(.readable) && !isSending
             || clients[client].has(.ended)
         if isQuiet, clients[client].phase != .lingering { return closeClient(client) }
         guard clients[client].phase != .lingering else { return }

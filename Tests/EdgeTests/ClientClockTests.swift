@@ -103,3 +103,22 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+/// Connections without a request, and tunnels.
+extension ClientClockTests {
+    @Test func `an early answer is not lost to a reset by the body that still comes`() throws {
+        let simulated = try DirectedTests.edge()
+        let client = Self.connect(simulated)
+        client.send(
+            "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100000000\r\n\r\n")
+        #expect(simulated.turn { client.text.hasPrefix("HTTP/1.1 413") && client.hasEnded })
+        simulated.turn(for: Self.second)
+        #expect(simulated.edge.clients.count == 1)
+        client.send([UInt8](repeating: 1, count: 1000))
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < 2 * Self.second)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}

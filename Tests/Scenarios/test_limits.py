@@ -93,6 +93,16 @@ def test_a_client_that_takes_nothing_of_its_answer_is_logged_as_timeout(start_pr
         assert (line["status"], line["outcome"], line["error"]) == (200, "timeout", None)
 
 
+def test_an_early_answer_is_not_lost_to_the_body_that_still_comes(start_proxy, serve):
+    proxy = start(start_proxy, serve().url, "limits: { body: 10B }")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=10_000))
+        assert client.response().status == 413
+        # A closed socket answers the first of these with a reset, and the next cannot be sent.
+        assert all(client.try_send(b"x" * 1000) for _ in range(5))
+        assert client.ended()
+
+
 def test_a_tunnel_that_is_idle_ends(start_proxy, serve):
     def script(stream, server):
         stream.read_head()
