@@ -39,11 +39,12 @@ extension EdgeLoop where World: ~Copyable {
         case .busy:
             bodyTimeIsOver(client)
         case .tunneling:
-            note(.timeout, client)
-            let exchange = Int(clients[client].exchange)
-            perform(exchanges[exchange].state.handle(.failed(.httpResponseTimeout)), exchange)
+            tunnelTimeIsOver(client)
         case .lingering:
-            closeClient(client)
+            // A reset would take from the client what it has not taken yet.
+            let (left, isMore) = noteTaken(client)
+            guard left > 0, isMore else { return closeClient(client) }
+            timers.set(client, to: now + settings.options.timeouts.body)
         }
     }
 
@@ -92,8 +93,37 @@ extension EdgeLoop where World: ~Copyable {
             !clients[client].parser.hasBegun, clients[client].outbound.isEmpty,
             clients[client].requests == requests
         else { return }
+        // Who still takes its last answer is not idle.
+        let (left, isMore) = noteTaken(client)
+        if left > 0, isMore {
+            return timers.set(client, to: now + settings.options.timeouts.idle)
+        }
         note(.idle, client)
         closeClient(client)
+    }
+
+    /// Nothing was passed for long. What one side still takes of what was is not silence.
+    private mutating func tunnelTimeIsOver(_ client: Int) {
+        let exchange = Int(clients[client].exchange)
+        let byClient = noteTaken(client)
+        let byEndpoint = noteTaken(byEndpointOf: exchange)
+        if byClient.left > 0 && byClient.isMore || byEndpoint.left > 0 && byEndpoint.isMore {
+            return touchTunnel(exchange)
+        }
+        note(.timeout, client)
+        perform(exchanges[exchange].state.handle(.failed(.httpResponseTimeout)), exchange)
+    }
+
+    /// As for a client, of a tunnel's endpoint.
+    private mutating func noteTaken(byEndpointOf exchange: Int) -> (left: Int, isMore: Bool) {
+        let upstream = Int(exchanges[exchange].upstream)
+        guard !exchanges[exchange].has(.sendingBroke),
+            let left = network.unacknowledged(upstreams[upstream].stream)
+        else { return (0, false) }
+        let before = upstreams[upstream].taken
+        let passed = Int(exchanges[exchange].result.requestBytes)
+        upstreams[upstream].taken = passed - upstreams[upstream].outbound.count - left
+        return (left, upstreams[upstream].taken > before)
     }
 
     private mutating func requestTimeIsOver(_ exchange: Int) {

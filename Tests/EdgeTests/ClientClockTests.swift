@@ -106,6 +106,57 @@ import Testing
 
 /// Connections without a request, and tunnels.
 extension ClientClockTests {
+    @Test func `a client that still takes its last answer is not idle`() throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { idle: 3s }")
+        let world = simulated.traffic.world
+        let client = Self.connect(simulated)
+        Self.takeSlowly(client)
+        client.send(DirectedTests.get("/1/length/390000"))
+        #expect(simulated.turn { client.bytes.count > 390_000 || client.isOver })
+        #expect(!client.isOver)
+        client.send(DirectedTests.get())
+        #expect(simulated.turn { client.text.components("HTTP/1.1 200").count == 3 })
+        // Nothing is left for it to take.
+        let begin = world.now
+        #expect(simulated.turn { client.isOver })
+        #expect(world.now - begin < 6 * Self.second)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a client that takes nothing of its last answer is idle`() throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { idle: 3s }")
+        let client = Self.connect(simulated)
+        client.stall()
+        client.send(DirectedTests.get("/1/length/390000"))
+        #expect(simulated.turn { simulated.edge.clients.count == 1 })
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < 7 * Self.second)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test(arguments: [true, false])
+    func `a connection that was to be closed lingers while its answer is taken`(
+        takes: Bool
+    ) throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { body: 3s }")
+        let world = simulated.traffic.world
+        let client = Self.connect(simulated)
+        client.stall()
+        client.send(DirectedTests.get("/1/length/390000"))
+        simulated.turn(for: Self.second)
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        if takes { Self.takeSlowly(client) }
+        let begin = world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(client.text.contains("HTTP/1.1 400") == takes)
+        #expect(takes || world.now - begin < 6 * Self.second)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
     @Test func `an early answer is not lost to a reset by the body that still comes`() throws {
         let simulated = try DirectedTests.edge()
         let client = Self.connect(simulated)
@@ -118,6 +169,43 @@ extension ClientClockTests {
         let begin = simulated.traffic.world.now
         #expect(simulated.turn { simulated.edge.clients.count == 0 })
         #expect(simulated.traffic.world.now - begin < 2 * Self.second)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test(arguments: [true, false])
+    func `a tunnel is not silent while one side takes what was passed`(byClient: Bool) throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { tunnel: 3s }")
+        let world = simulated.traffic.world
+        let (client, endpoint) = DirectedTests.tunnel(simulated)
+        let (giver, taker) = byClient ? (endpoint, client) : (client, endpoint)
+        world.streams[taker.stream]!.outgoing.capacity = 400_000
+        let before = taker.bytes.count
+        Self.takeSlowly(taker)
+        giver.send([UInt8](repeating: 120, count: 1_000_000))
+        #expect(simulated.turn { taker.bytes.count == before + 1_000_000 || client.isOver })
+        #expect(taker.bytes.count == before + 1_000_000 && !client.isOver)
+        let begin = world.now
+        #expect(simulated.turn { client.isOver })
+        #expect(world.now - begin < 7 * Self.second)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `what a broken endpoint left in a tunnel may be taken slowly`() throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { body: 3s }")
+        let world = simulated.traffic.world
+        let (client, endpoint) = DirectedTests.tunnel(simulated)
+        world.streams[client.stream]!.outgoing.capacity = 400_000
+        Self.takeSlowly(client)
+        let before = client.bytes.count
+        endpoint.send([UInt8](repeating: 1, count: 450_000))
+        simulated.turn(for: 2 * Self.second)
+        let passed = Int(simulated.edge.exchanges[0].result.responseBytes)
+        #expect(passed > 400_000)
+        endpoint.reset()
+        #expect(simulated.turn { client.isOver })
+        #expect(client.bytes.count >= before + passed)
         simulated.run()
         #expect(simulated.traffic.complaints == [])
     }
