@@ -65,6 +65,12 @@ struct ClientConnection {
     var parser = RequestHeadParser()
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
+    /// Bytes it had taken off our kernel when its clock was set; those of TLS records are a few
+    /// more than were handed over, so that only a difference means something.
+    var taken = 0
+    /// Bytes that had come from it when its body's clock was set, those of an unfinished TLS record
+    /// as well.
+    var arrived: UInt64 = 0
     /// `bytesIn` when it began to linger.
     var lingerFrom: UInt64 = 0
     /// Why it is closed, for the signal.

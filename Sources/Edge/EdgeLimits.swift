@@ -19,8 +19,9 @@ enum EdgeLimits {
     static let exhaustedPauseNanoseconds: UInt64 = 100_000_000
     /// Idle connections kept beyond those in use, for the table of upstream connections.
     static let idleUpstreamsMax = 4096
-    /// Nanoseconds before `timeout.body_rate` is first looked at: a slow start is no slow body.
-    static let bodyRateGraceNanoseconds: UInt64 = 5_000_000_000
+    /// Seconds that a body may have earned by its size, at most: 34 years, so that no sum of times
+    /// overflows.
+    static let bodySecondsMax: UInt64 = 1 << 30
     /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose
     /// pause is over, and should a wake-up have died with its sender.
     static let lookNanoseconds: UInt64 = 100_000_000

@@ -153,6 +153,7 @@ extension EdgeLoop where World: ~Copyable {
     /// only one who has begun to send can find none; he does not wait.
     mutating func sendContinue(_ exchange: Int) {
         exchanges[exchange].clear(.expectsContinue)
+        setBodyDeadline(exchange)
         let client = Int(exchanges[exchange].client)
         let block = pool.take(.small)
         guard !block.isNone else { return }

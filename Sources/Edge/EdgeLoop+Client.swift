@@ -213,6 +213,7 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].set(.watchesWrites)
             network.rewatch(clients[client].stream, token: token(client: client), writable: true)
         }
+        _ = noteTaken(client)
         if clients[client].phase == .busy || clients[client].phase == .reading {
             clients[client].set(.isTimed)
             timers.set(client, to: now + settings.options.timeouts.body)
@@ -236,10 +237,13 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Ends a connection after its last answer: at once when nothing unread can be there, else with
     /// a while of listening.
-    mutating func endClient(_ client: Int) {
+    ///
+    /// - Parameter isSending: the last request has not come to its end. What is on its way would
+    ///   meet a reset, and that may take the answer from the client (RFC 9112 section 9.6).
+    mutating func endClient(_ client: Int, isSending: Bool = false) {
         if !clients[client].has(.ended) { note(.finished, client) }
         let isQuiet =
-            clients[client].inbound.isNone && !clients[client].has(.readable)
+            clients[client].inbound.isNone && !clients[client].has(.readable) && !isSending
             || clients[client].has(.ended)
         if isQuiet, clients[client].phase != .lingering { return closeClient(client) }
         guard clients[client].phase != .lingering else { return }

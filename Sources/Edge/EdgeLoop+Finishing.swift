@@ -12,8 +12,8 @@ extension EdgeLoop where World: ~Copyable {
     mutating func finish(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
         let wasTunnel = clients[client].phase == .tunneling
-        let keeps =
-            exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
+        let isSending = !exchanges[exchange].has(.requestReceived)
+        let keeps = exchanges[exchange].has(.keepsClient) && !isSending
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
         if wasTunnel {
@@ -23,7 +23,7 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].phase = .reading
         guard keeps, !clients[client].has(.closing) else {
             clients[client].set(.closing)
-            return endClient(client)
+            return endClient(client, isSending: isSending)
         }
         if clients[client].has(.ended), clients[client].inbound.isNone {
             return closeClient(client)

@@ -25,7 +25,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Something passed. What a broken endpoint has left behind the client has to take as fast as
     /// any answer.
-    private mutating func touchTunnel(_ exchange: Int) {
+    mutating func touchTunnel(_ exchange: Int) {
         let timeouts = settings.options.timeouts
         let isBroken = exchanges[exchange].has(.sendingBroke)
         timers.set(

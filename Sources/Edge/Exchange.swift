@@ -93,10 +93,10 @@ struct Exchange {
     var lastFailure: Failure?
     var waitingSince: UInt64 = 0
     var connectingSince: UInt64 = 0
-    /// Since when the client has been free to send its body, and how much of it had come by then; 0
-    /// while it is not.
+    /// Since when it has been the client's turn to send its body, 0 while it is not; and how much
+    /// of it had come by then, less what came of it that could not be read by itself.
     var bodySince: UInt64 = 0
-    var bodyBase: UInt64 = 0
+    var bodyBase = 0
     /// Deadlines, `TimerWheel.never` when they do not run.
     var connectDeadline = TimerWheel.never
     var firstByteDeadline = TimerWheel.never

@@ -161,6 +161,13 @@ public enum StreamSocket {
         return result == 0 ? number : clinux_errno()
     }
 
+    /// Bytes that were handed to the kernel and the peer has not acknowledged; nil where the kernel
+    /// does not tell.
+    public static func unacknowledged(_ socket: Int32) -> Int? {
+        var count: Int32 = 0
+        return unsafe clinux_unacknowledged(socket, &count) == 0 ? Int(count) : nil
+    }
+
     /// Ends our direction; the peer sees the end of the stream.
     public static func shutdownWrite(_ socket: Int32) {
         shutdown(socket, Int32(SHUT_WR))

@@ -19,6 +19,16 @@ final class SimulatedWorld {
         var hasEnded = false
         var isBroken = false
         var capacity: Int
+        /// Bytes that have arrived; from `recordsBegin` on they can be read record by record.
+        var arrived = 0
+        var recordsBegin = 0
+        var recordSize = 1
+
+        /// What has come of whole records and was not read.
+        var readable: Int { bytes.count - max(0, arrived - recordsBegin) % recordSize }
+
+        /// Whether room to write is reported: like Linux, once a third is free.
+        var isWritable: Bool { inFlight.count <= capacity * 2 / 3 }
     }
 
     /// One end of a stream that the edge holds.
@@ -61,6 +71,8 @@ final class SimulatedWorld {
     var stalled: Set<Int32> = []
     /// Far ends that are gone.
     var vanished: Set<Int32> = []
+    /// Whether the kernel tells how much of what it was given has been taken.
+    var tellsUnacknowledged = true
     /// Waits in a row that were to end at once, without the edge having done anything between them.
     var idleWaits = 0
     /// What the edge did that a faultless one does not do.
@@ -128,6 +140,7 @@ final class SimulatedWorld {
         var pipe = streams[stream]!.incoming
         let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
         pipe.bytes += pipe.inFlight.prefix(count)
+        pipe.arrived += count
         pipe.inFlight.removeFirst(count)
         let isEnd = pipe.inFlight.isEmpty && pipe.endIsSent
         if isEnd { pipe.hasEnded = true }
@@ -139,22 +152,28 @@ final class SimulatedWorld {
 
     func arriveAtFarEnd(_ stream: Int32) {
         guard !stalled.contains(stream) else { return }
+        take(Int.random(in: 1...pieceMax, using: &random), of: stream)
+        guard let pipe = streams[stream]?.outgoing else { return }
+        let goesOn = !pipe.inFlight.isEmpty || pipe.endIsSent && !pipe.hasEnded
+        if goesOn { schedule(stream, toEdge: false) }
+    }
+
+    /// The far side takes so many bytes, or what there is.
+    func take(_ most: Int, of stream: Int32) {
         var pipe = streams[stream]!.outgoing
-        let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
+        let count = min(most, pipe.inFlight.count)
         let arrived = Array(pipe.inFlight.prefix(count))
         pipe.inFlight.removeFirst(count)
         let isEnd = pipe.inFlight.isEmpty && pipe.endIsSent && !pipe.hasEnded
         if isEnd { pipe.hasEnded = true }
-        let goesOn = !pipe.inFlight.isEmpty || pipe.endIsSent && !pipe.hasEnded
         streams[stream]!.outgoing = pipe
-        if streams[stream]!.wasFull, count > 0 {
+        if streams[stream]!.wasFull, pipe.isWritable {
             streams[stream]!.wasFull = false
             if streams[stream]!.watchesWrites { report(stream, .writable) }
         }
         let far = streams[stream]!.far
         if count > 0 { far?.received(arrived, stream, self) }
         if isEnd { far?.ended(stream, self) }
-        if goesOn, streams[stream] != nil { schedule(stream, toEdge: false) }
     }
 
     /// The far side takes what comes again.
@@ -288,9 +307,11 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func rewatch(_ stream: Int32, token: UInt64, writable: Bool) {
         world.streams[stream]!.watchesWrites = writable
-        let pipe = world.streams[stream]!.outgoing
-        if writable, pipe.inFlight.count < pipe.capacity {
+        guard writable else { return }
+        if world.streams[stream]!.outgoing.isWritable {
             world.events.append((token, .writable))
+        } else {
+            world.streams[stream]!.wasFull = true
         }
     }
 
@@ -300,9 +321,9 @@ struct SimulatedNetwork: ~Copyable, Network {
         var pipe = world.streams[stream]!.incoming
         world.idleWaits = 0
         if pipe.isBroken { return .failed(104) }
-        guard !pipe.bytes.isEmpty else { return pipe.hasEnded ? .ended : .wouldBlock }
+        guard pipe.readable > 0 else { return pipe.hasEnded ? .ended : .wouldBlock }
         let room = pool.room(in: block)
-        let count = min(room, pipe.bytes.count)
+        let count = min(room, pipe.readable)
         var writer = pool.writer(into: block)
         for byte in pipe.bytes.prefix(count) { writer.write(byte) }
         pool.commit(count, to: block)
@@ -349,6 +370,13 @@ struct SimulatedNetwork: ~Copyable, Network {
         let pipe = world.streams[stream]!.incoming
         return pipe.bytes.isEmpty && !pipe.hasEnded && !pipe.isBroken
     }
+
+    func unacknowledged(_ stream: Int32) -> Int? {
+        let pipe = world.streams[stream]!.outgoing
+        return world.tellsUnacknowledged ? pipe.inFlight.count : nil
+    }
+
+    func recordBytes(_ stream: Int32) -> UInt64 { UInt64(world.streams[stream]!.incoming.arrived) }
 
     mutating func shutdownWrite(_ stream: Int32) {
         world.streams[stream]!.outgoing.endIsSent = true

@@ -80,15 +80,27 @@ def test_a_body_that_is_too_slow_is_a_408(start_proxy, serve):
         sender.join()
 
 
-def test_an_answer_that_is_not_taken_ends_with_its_time(start_proxy, serve):
+def test_a_client_that_takes_nothing_of_its_answer_is_logged_as_timeout(start_proxy, serve):
     def script(stream, server):
-        server.note(stream.read_request())
-        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000))
-    proxy = start(start_proxy, serve(script).url, "timeout: { body: 200ms }")
-    with proxy.client(receive_buffer=4096) as client:
-        client.send(request())
-        line = proxy.access(1)[0]
+        stream.read_head()
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n")
+        while stream.try_send(b"x" * 100_000):
+            pass
+    proxy = start(start_proxy, serve(script).url, "timeout: { body: 300ms }")
+    with proxy.client() as client:
+        client.send(request("/held"))
+        line, = proxy.access(1, target="/held")
         assert (line["status"], line["outcome"], line["error"]) == (200, "timeout", None)
+
+
+def test_an_early_answer_is_not_lost_to_the_body_that_still_comes(start_proxy, serve):
+    proxy = start(start_proxy, serve().url, "limits: { body: 10B }")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=10_000))
+        assert client.response().status == 413
+        # A closed socket answers the first of these with a reset, and the next cannot be sent.
+        assert all(client.try_send(b"x" * 1000) for _ in range(5))
+        assert client.ended()
 
 
 def test_a_tunnel_that_is_idle_ends(start_proxy, serve):
