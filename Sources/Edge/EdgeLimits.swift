@@ -24,6 +24,8 @@ enum EdgeLimits {
     /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose
     /// pause is over, and should a wake-up have died with its sender.
     static let lookNanoseconds: UInt64 = 100_000_000
+    /// Nanoseconds between two complaints that blocks are scarce.
+    static let scarceReportNanoseconds: UInt64 = 60_000_000_000
     /// Nanoseconds a connection waits when the budget of blocks is used up.
     static let starvedPauseNanoseconds: UInt64 = 10_000_000
     /// Seconds between two questions whether a half-closed client is still there, and how many may

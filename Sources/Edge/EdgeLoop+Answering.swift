@@ -41,7 +41,7 @@ extension EdgeLoop where World: ~Copyable {
         _ exchange: Int, _ upstream: Int, _ block: BlockID, _ length: Int
     ) -> Bool {
         let client = Int(exchanges[exchange].client)
-        if isDraining { exchanges[exchange].clear(.keepsClient) }
+        if endsWithThisAnswer(client) { exchanges[exchange].clear(.keepsClient) }
         let forwarding = ResponseForwarding(
             responseHead, clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11,
             keepsAlive: exchanges[exchange].has(.keepsClient)
@@ -69,6 +69,12 @@ extension EdgeLoop where World: ~Copyable {
         }
         perform(exchanges[exchange].state.handle(.answerBegan), exchange)
         return true
+    }
+
+    /// Whether the edge drains and nothing more of this client has been received: requests that were
+    /// sent one behind the other are all answered.
+    private func endsWithThisAnswer(_ client: Int) -> Bool {
+        isDraining && clients[client].inbound.isNone && !clients[client].has(.readable)
     }
 
     private mutating func writeAnswerHead(
@@ -163,7 +169,7 @@ extension EdgeLoop where World: ~Copyable {
     /// - Returns: false, with nothing written, when the edge has no block left.
     mutating func endAnswer(_ exchange: Int, _ block: BlockID) -> Bool {
         guard exchanges[exchange].has(.chunksAnswer) else { return true }
-        let out = pool.take(.large)
+        let out = pool.take(block.isNone || trailers.count == 0 ? .small : .large)
         guard !out.isNone else {
             trailers.removeAll()
             return false
@@ -208,7 +214,7 @@ extension EdgeLoop where World: ~Copyable {
         _ exchange: Int, status: UInt16, _ failure: Failure, detail: Span<UInt8>
     ) {
         let client = Int(exchanges[exchange].client)
-        if isDraining || !exchanges[exchange].has(.requestReceived) {
+        if endsWithThisAnswer(client) || !exchanges[exchange].has(.requestReceived) {
             exchanges[exchange].clear(.keepsClient)
         }
         leaveQueue(exchange)

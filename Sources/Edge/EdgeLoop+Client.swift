@@ -69,7 +69,8 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func receive(_ client: Int) -> Bool {
         var block = clients[client].inbound
         if block.isNone {
-            block = pool.take(clients[client].phase == .reading ? .small : .large)
+            let isHead = clients[client].phase == .reading
+            block = isHead ? pool.take(.small) : pool.takeForBytes()
             guard !block.isNone else {
                 pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
                 return false
@@ -121,7 +122,7 @@ extension EdgeLoop where World: ~Copyable {
             let exchange = Int(clients[client].exchange)
             let upstream = Int(exchanges[exchange].upstream)
             return exchanges[exchange].has(.sendingBroke)
-                || upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
+                || upstreams[upstream].outbound.count < unsentBytesMax
         }
     }
 

@@ -26,11 +26,22 @@ extension EdgeLoop where World: ~Copyable {
     /// Whether a part of the answer waits for its file or in it: what comes now goes behind it.
     func isSpooling(_ exchange: Int) -> Bool { exchanges[exchange].has(.isSpooling) }
 
+    /// Bytes of an answer that wait in memory, and of any side that wait to be sent before no more are
+    /// read for it: little while blocks are scarce, so that slow clients cannot hold all of them.
+    var responseMemoryMax: Int {
+        let most = settings.options.limits.responseMemoryBytes
+        return pool.isScarce ? min(most, BlockSize.small.bytes) : most
+    }
+
+    var unsentBytesMax: Int {
+        pool.isScarce ? BlockSize.small.bytes : EdgeLimits.unsentBytesMax
+    }
+
     /// Whether memory is full and the file may be used.
     func mustSpool(_ exchange: Int, _ count: Int) -> Bool {
         guard exchanges[exchange].has(.buffersAnswer) else { return false }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
-        return waiting + count > settings.options.limits.responseMemoryBytes && maySpool(exchange)
+        return waiting + count > responseMemoryMax && maySpool(exchange)
     }
 
     /// Whether the file has room by its limit, and has not failed.
@@ -47,7 +58,8 @@ extension EdgeLoop where World: ~Copyable {
     /// pieces do not cost a write each. Where that fails the bytes stay in memory and the endpoint
     /// has to wait.
     private mutating func spoolIfGrown(_ exchange: Int) {
-        guard exchanges[exchange].spoolEnd.count >= BlockSize.large.bytes,
+        let size = pool.isScarce ? BlockSize.small : .large
+        guard exchanges[exchange].spoolEnd.count >= size.bytes,
             !exchanges[exchange].has(.spoolFailed)
         else { return }
         do throws(SystemError) {
@@ -78,7 +90,7 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].outbound.append(contentsOf: &exchanges[exchange].spoolEnd, in: pool)
             return !clients[client].outbound.isEmpty
         }
-        let block = pool.take(.large)
+        let block = pool.takeForBytes()
         guard !block.isNone else {
             pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
             return false

@@ -42,9 +42,9 @@ extension EdgeLoop where World: ~Copyable {
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
         if exchanges[exchange].has(.buffersAnswer) {
             if isSpooling(exchange) { return maySpool(exchange) }
-            return waiting < settings.options.limits.responseMemoryBytes || maySpool(exchange)
+            return waiting < responseMemoryMax || maySpool(exchange)
         }
-        return waiting < EdgeLimits.unsentBytesMax
+        return waiting < unsentBytesMax
     }
 
     /// Receives once.
@@ -53,7 +53,7 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func receiveAnswer(_ upstream: Int) -> Bool {
         var block = upstreams[upstream].inbound
         if block.isNone {
-            block = pool.take(.large)
+            block = pool.takeForBytes()
             guard !block.isNone else {
                 pauseForMemory(
                     Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))

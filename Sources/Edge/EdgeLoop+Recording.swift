@@ -263,6 +263,16 @@ extension EdgeLoop where World: ~Copyable {
         journal.end()
     }
 
+    /// Slow clients hold most of the memory for bytes on their way.
+    mutating func reportScarcity() {
+        scarceReportAt = now + EdgeLimits.scarceReportNanoseconds
+        journal.begin(.warning, "memory_scarce", wall: wall)
+        journal.add("blocks", pool.takenLarge)
+        journal.add("of", pool.largeCount)
+        journal.add("clients", clients.count)
+        journal.end()
+    }
+
     /// The handshake with an upstream failed: the cause, in OpenSSL's words.
     mutating func reportTLSFailure(_ upstream: Int, _ failure: TLSFailure) {
         journal.begin(.error, "upstream_tls_failed", wall: wall)

@@ -13,7 +13,7 @@ extension EdgeLoop where World: ~Copyable {
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
         return exchanges[exchange].has(.sendingBroke)
-            || upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
+            || upstreams[upstream].outbound.count < unsentBytesMax
     }
 
     /// Reads what has come of a request's body, and hands it on or collects it.
@@ -134,7 +134,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchanges[exchange].has(.chunksRequest), upstream >= 0,
             !exchanges[exchange].has(.sendingBroke)
         else { return true }
-        let out = pool.take(.large)
+        let out = pool.take(block.isNone || trailers.count == 0 ? .small : .large)
         guard !out.isNone else {
             loseUpstream(upstream, .proxyInternalError)
             return false

@@ -69,6 +69,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// The next moments at which descriptors or the spool may be complained about again.
     var exhaustedReportAt: UInt64 = 0
     var spoolReportAt: UInt64 = 0
+    var scarceReportAt: UInt64 = 0
 
     var connectionNumber: UInt64 = 0
     var isAccepting = false
@@ -147,6 +148,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
             dispatch(Token(bits: bits), readiness)
         }
         goOn()
+        if pool.isScarce, now >= scarceReportAt { reportScarcity() }
         fireTimers()
         serveQueue()
         resumeAcceptingIfDue()

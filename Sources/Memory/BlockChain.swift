@@ -58,7 +58,7 @@ public struct BlockChain: Sendable {
         while rest.count > 0 {
             // Small blocks are for what is short; a chain that grows is not.
             let isShort = rest.count <= BlockSize.small.bytes && count < BlockSize.small.bytes
-            let block = pool.take(isShort ? .small : .large)
+            let block = isShort ? pool.take(.small) : pool.takeForBytes()
             guard !block.isNone else {
                 added.giveAll(to: pool)
                 return false

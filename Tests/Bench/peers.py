@@ -67,6 +67,8 @@ class Peer:
 
     def __exit__(self, *_):
         self.stop()
+        for log in self.folder.glob("access*"):
+            log.unlink()
 
 
 class Proxy(Peer):

@@ -121,93 +121,89 @@ import Testing
     }
 }
 
+/// What slow clients may hold.
 extension ScarcityTests {
-    /// What may become of a request where there is no block: the truth, or a closed connection.
-    static let truths = [
-        "500 Internal Server Error", "got no answer, but the end", "was broken off",
-    ]
-
-    @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
-    func `with hardly any blocks all requests end, and nobody is blamed who is not at fault`(
-        seed: UInt64
-    ) throws {
-        let (service, kind) = SimulationTests.services[Int(seed) % 3]
-        let simulated = try SimulatedEdge(
-            seed: seed, service: service, endpoints: 3, capacity: 4, kind: kind)
-        let traffic = simulated.traffic
-        let hoard = Self.hoard(simulated, leaving: 8, 6)
-        for _ in 0..<12 {
-            let requests = (0..<4).map { _ in
-                traffic.makeRequest(AnswerKind.allCases.filter(\.isGood))
-            }
-            let client = SimulatedClient(
-                traffic, requests, isPipelining: false, givesUpAfter: nil)
-            traffic.world.at(UInt64.random(in: 0...20_000_000, using: &traffic.world.random)) {
-                client.begin(traffic.world)
-            }
+    /// Clients that take nothing of big answers, each of which has come as far as it may.
+    private static func crowd(_ simulated: SimulatedEdge, _ count: Int) -> [ScriptedEnd] {
+        let world = simulated.traffic.world
+        world.capacityMax = 1000
+        world.pieceMax = 1 << 20
+        let crowd = (0..<count).map { _ in
+            let client = ScriptedEnd(world)
+            client.connect()
+            client.stall()
+            client.send(DirectedTests.get("/1/length/1000000"))
+            return client
         }
-        var isOver = false
-        traffic.world.at(600_000_000_000) { isOver = true }
-        #expect(simulated.turn { isOver && simulated.edge.clients.count == 0 })
-        hoard.forEach { simulated.edge.pool.give($0) }
+        simulated.turn(for: 3_000_000_000)
+        return crowd
+    }
+
+    @Test(arguments: ["request", "none"])
+    func `clients that take nothing hold no more than small blocks once large ones are scarce`(
+        buffering: String
+    ) throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }")
+        let pool = simulated.edge.pool
+        // All but what is left over when others are as greedy as they may be.
+        var greedy: [BlockID] = []
+        while !pool.isScarce { greedy.append(pool.take(.large)) }
+        let before = pool.takenLarge
+        let crowd = Self.crowd(simulated, 10)
+        #expect(simulated.edge.exchanges.count == 10)
+        #expect(pool.takenLarge == before)
+        #expect(pool.taken - greedy.count <= 8 * 10)
+        // Others are served, also with what must be in one piece.
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        client.send(
+            "GET /1/length/5 HTTP/1.1\r\nHost: a.example\r\n\(Self.longField)\r\n")
+        #expect(simulated.turn { client.text.hasPrefix("HTTP/1.1 200") })
+        // And all of them, when they go on.
+        crowd.forEach { $0.resume() }
+        #expect(simulated.turn { simulated.edge.exchanges.count == 0 })
+        simulated.turn(for: 1_000_000_000)
+        for end in crowd {
+            var reader = MessageReader()
+            reader.bytes = end.bytes
+            guard case .message(let message) = reader.next() else {
+                throw TestFailure(text: "cut")
+            }
+            #expect(message.body == body(1, 1_000_000))
+        }
+        greedy.forEach { pool.give($0) }
+        crowd.forEach { $0.end() }
+        Self.finish(simulated, client)
+    }
+
+    @Test func `bodies that come slowly hold no more than small blocks once large ones are scarce`()
+        throws
+    {
+        let simulated = try DirectedTests.edge(MemoryAndSpoolTests.buffering)
+        let world = simulated.traffic.world
+        world.pieceMax = 1 << 20
+        simulated.traffic.requestBytes[1] = 200_000
+        let pool = simulated.edge.pool
+        var greedy: [BlockID] = []
+        while !pool.isScarce { greedy.append(pool.take(.large)) }
+        let before = pool.takenLarge
+        let whole = DirectedTests.post("/1/length/5", 200_000)
+        let crowd = (0..<10).map { _ in
+            let client = ScriptedEnd(world)
+            client.connect()
+            client.send(Array(whole.prefix(150_000)))
+            return client
+        }
+        simulated.turn(for: 1_000_000_000)
+        #expect(simulated.edge.exchanges.count == 10)
+        #expect(pool.takenLarge == before)
+        #expect(pool.taken - greedy.count <= 8 * 10)
+        crowd.forEach { $0.send(Array(whole.dropFirst(150_000))) }
+        #expect(simulated.turn { crowd.allSatisfy { $0.text.hasPrefix("HTTP/1.1 200") } })
+        greedy.forEach { pool.give($0) }
+        crowd.forEach { $0.end() }
         simulated.run()
-        let lies = traffic.complaints.filter { complaint in
-            !Self.truths.contains { complaint.contains($0) }
-        }
-        #expect(lies == [])
-        #expect(!traffic.answered.isEmpty)
-    }
-}
-
-/// When the want lasts until somebody's time is over.
-extension ScarcityTests {
-    @Test(arguments: [EndpointKind.upstream, .ours])
-    func `an answer that waits for a block is not late, and its worker is not stuck`(
-        kind: EndpointKind
-    ) throws {
-        let whom = kind == .ours ? "demo: true, workers: 1" : "upstreams: [\"unix:/worker/1\"]"
-        let simulated = try DirectedTests.edge(
-            "{ \(whom), timeout: { request: 2s } }", capacity: 1, kind: kind)
-        let endpoint = Self.scriptEndpoint(simulated)
-        let client = Self.ask(simulated, DirectedTests.get())
-        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
-        let hoard = Self.hoard(simulated, leaving: 2, 0)
-        endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-        #expect(simulated.turn { !client.bytes.isEmpty })
-        #expect(client.text.hasPrefix("HTTP/1.1 500"))
-        #expect(simulated.board.total(.timeouts) == 0)
-        #expect(simulated.table.endpoint(0).status.state == .ready)
-        hoard.forEach { simulated.edge.pool.give($0) }
-        Self.finish(simulated, client)
-    }
-
-    @Test func `a head whose rest waits for a block is not called slow`() throws {
-        let simulated = try DirectedTests.edge(options: "timeout: { header: 2s }")
-        simulated.traffic.world.pieceMax = 3000
-        let hoard = Self.hoard(simulated, leaving: 100, 0)
-        let client = Self.ask(
-            simulated, "GET / HTTP/1.1\r\nHost: a.example\r\n\(Self.longField)\r\n")
-        #expect(simulated.turn { client.isOver || !client.bytes.isEmpty })
-        #expect(client.bytes.isEmpty && simulated.board.total(.headsRejected) == 0)
-        hoard.forEach { simulated.edge.pool.give($0) }
-        Self.finish(simulated, client)
-    }
-
-    @Test(arguments: ["none", "request"])
-    func `a body that waits for a block is not called slow`(buffering: String) throws {
-        let simulated = try DirectedTests.edge(
-            "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }",
-            options: "timeout: { body: 2s }")
-        let client = Self.ask(simulated, "")
-        let request = DirectedTests.post("/1/length/5", 100)
-        client.send(Array(request.dropLast(100)))
-        #expect(simulated.turn { simulated.edge.exchanges.count == 1 })
-        simulated.turn(for: 100_000_000)
-        let hoard = Self.hoard(simulated, leaving: 2, 0)
-        client.send(Array(request.suffix(100)))
-        #expect(simulated.turn { !client.bytes.isEmpty })
-        #expect(client.text.hasPrefix("HTTP/1.1 500"))
-        hoard.forEach { simulated.edge.pool.give($0) }
-        Self.finish(simulated, client)
+        #expect(simulated.traffic.complaints == [])
     }
 }
