@@ -75,4 +75,19 @@ import Testing
         hoard.forEach { simulated.edge.pool.give($0) }
         ScarcityTests.finish(simulated, client)
     }
+
+    @Test func `a head whose endpoint's block cannot grow is not called too long`() throws {
+        let simulated = try DirectedTests.edge()
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, DirectedTests.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        let hoard = ScarcityTests.hoard(simulated, leaving: 4, 0)
+        endpoint()!.send(
+            "HTTP/1.1 200 OK\r\n\(ScarcityTests.longField)Content-Length: 2\r\n\r\nok")
+        simulated.turn(for: 1_000_000_000)
+        #expect(client.bytes.isEmpty && !client.isOver)
+        hoard.forEach { simulated.edge.pool.give($0) }
+        #expect(simulated.turn { client.text.hasSuffix("\r\n\r\nok") })
+        ScarcityTests.finish(simulated, client)
+    }
 }
