@@ -71,8 +71,8 @@ extension EdgeLoop where World: ~Copyable {
         return true
     }
 
-    /// Whether the edge drains and nothing more of this client has been received: requests that were
-    /// sent one behind the other are all answered.
+    /// Whether the edge drains and nothing more of this client has been received: requests that
+    /// were sent one behind the other are all answered.
     private func endsWithThisAnswer(_ client: Int) -> Bool {
         isDraining && clients[client].inbound.isNone && !clients[client].has(.readable)
     }

@@ -61,9 +61,9 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].bytesOut += UInt64(count)
     }
 
-    /// The client is gone or given up, or the time of a drain is over: the record is made now, and a
-    /// worker of ours finishes what it has begun. An answer that ends with its connection must not
-    /// look complete.
+    /// The client is gone or given up, or the time of a drain is over: the record is made now, and
+    /// a worker of ours finishes what it has begun. An answer that ends with its connection must
+    /// not look complete.
     mutating func abandon(_ exchange: Int, as outcome: Outcome = .clientClosed) {
         let client = Int(exchanges[exchange].client)
         let mustReset = exchanges[exchange].has(.closesAnswer)

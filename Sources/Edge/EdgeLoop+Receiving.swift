@@ -63,7 +63,7 @@ extension EdgeLoop where World: ~Copyable {
         } else if pool.room(in: block) == 0 {
             let wider = pool.widen(block)
             guard !wider.isNone else {
-                // A small one that cannot grow is our want; only a large one is the answer's length.
+                // A small one that cannot grow is our want; a large one is the answer's length.
                 if pool.size(of: block) == .large {
                     loseUpstream(upstream, .httpResponseHeaderSectionSize)
                 } else {

@@ -85,8 +85,8 @@ public struct BlockPool {
     /// Blocks that are taken now, of both sizes.
     public var taken: Int { unsafe state.pointee.taken.small + state.pointee.taken.large }
 
-    /// Whether fewer than a quarter of the large blocks are left: those are for what has to be in one
-    /// piece, and bytes on their way go in small ones.
+    /// Whether fewer than a quarter of the large blocks are left: those are for what has to be in
+    /// one piece, and bytes on their way go in small ones.
     @inlinable public var isScarce: Bool {
         unsafe largeCount - state.pointee.taken.large < largeCount / 4
     }
