@@ -27,7 +27,8 @@ extension EdgeLoop where World: ~Copyable {
     func isSpooling(_ exchange: Int) -> Bool { exchanges[exchange].has(.isSpooling) }
 
     /// Bytes of an answer that wait in memory, and of any side that wait to be sent before no more
-    /// are read for it: little while blocks are scarce, so that slow clients cannot hold all of them.
+    /// are read for it: little while blocks are scarce, so that slow clients cannot hold all of
+    /// them.
     var responseMemoryMax: Int {
         let most = settings.options.limits.responseMemoryBytes
         return pool.isScarce ? min(most, BlockSize.small.bytes) : most
