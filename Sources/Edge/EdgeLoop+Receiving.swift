@@ -61,11 +61,18 @@ extension EdgeLoop where World: ~Copyable {
             }
             upstreams[upstream].inbound = block
         } else if pool.room(in: block) == 0 {
-            block = pool.widen(block)
-            guard !block.isNone else {
-                loseUpstream(upstream, .httpResponseHeaderSectionSize)
+            let wider = pool.widen(block)
+            guard !wider.isNone else {
+                // A small one that cannot grow is our want; a large one is the answer's length.
+                if pool.size(of: block) == .large {
+                    loseUpstream(upstream, .httpResponseHeaderSectionSize)
+                } else {
+                    pauseForMemory(
+                        Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
+                }
                 return false
             }
+            block = wider
             upstreams[upstream].inbound = block
         }
         switch network.receive(upstreams[upstream].stream, into: block, of: pool) {

@@ -81,6 +81,8 @@ extension EdgeLoop where World: ~Copyable {
             return closeClient(client)
         }
         if clients[client].parser.hasBegun {
+            // The rest of it is here, and waits for a block.
+            if clients[client].has(.readable) { return turnAway(client) }
             note(.timeout, client)
             return refuse(client, .headTooSlow)
         }
@@ -132,15 +134,18 @@ extension EdgeLoop where World: ~Copyable {
             exchanges[exchange].connectDeadline = TimerWheel.never
             return loseUpstream(upstream, .connectionTimeout)
         }
+        // What waits for a block is not late.
+        let isLate = !upstreams[upstream].has(.isHeld) && !upstreams[upstream].has(.readable)
+        let failure = isLate ? Failure.httpResponseTimeout : .proxyInternalError
         let isWholeTime = exchanges[exchange].runningRequestDeadline <= now
         // A worker of ours that is stuck is ended, so that its place comes back; others are just
         // left.
         if exchanges[exchange].has(.isOurs) {
-            if isWholeTime { requestKill(upstream) }
+            if isWholeTime, isLate { requestKill(upstream) }
             detach(exchange)
-            return fail(exchange, .httpResponseTimeout)
+            return fail(exchange, failure)
         }
-        loseUpstream(upstream, .httpResponseTimeout)
+        loseUpstream(upstream, failure)
     }
 
     /// Lets `timeout.request` run, or stand while it is the client that is waited for.

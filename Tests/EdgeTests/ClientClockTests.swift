@@ -72,26 +72,16 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 
-    static func takeLargeBlocks(of simulated: SimulatedEdge) -> [BlockID] {
-        var taken: [BlockID] = []
-        while true {
-            let block = simulated.edge.pool.take(.large)
-            if block.isNone { return taken }
-            taken.append(block)
-        }
-    }
-
     @Test func `no time runs while we have no memory to read an answer's file back`() throws {
         let simulated = try DirectedTests.edge(
             "{ upstreams: [\"unix:/worker/1\"], buffer: request }",
             options: "timeout: { body: 3s }", limits: ", response_memory: 4096B")
-        // What is in memory is in a small block, so that none of the large ones becomes free.
         simulated.traffic.world.pieceMax = 2000
         let client = Self.connect(simulated, capacity: 100_000)
         client.stall()
         client.send(DirectedTests.get("/1/length/500000"))
         simulated.turn(for: Self.second)
-        let taken = Self.takeLargeBlocks(of: simulated)
+        let taken = ScarcityTests.hoard(simulated, leaving: 0, 0)
         client.resume()
         simulated.turn(for: 20 * Self.second)
         #expect(!client.isOver && client.bytes.count < 500_000)
