@@ -218,7 +218,7 @@ import Testing
         client.send(Array(bytes.dropLast(1000)))
         #expect(simulated.turn { simulated.edge.upstreams.count == 1 })
         simulated.turn(for: Self.second)
-        let taken = ClientClockTests.takeLargeBlocks(of: simulated)
+        let taken = ScarcityTests.hoard(simulated, leaving: 0, 0)
         client.send(Array(bytes.suffix(1000)))
         simulated.turn(for: 70 * Self.second)
         for block in taken { simulated.edge.pool.give(block) }
