@@ -66,6 +66,8 @@ class _Hosts(dict):
     """Host field -> (name, port or None); brackets of IPv6 stay, as CGI wants them (RFC 3875)."""
 
     def __missing__(self, host):
+        if " " in host or not (host.isascii() and host.isprintable()):
+            raise Refused("host has a character that is not allowed")
         name, colon, port = host.rpartition(":")
         if not colon or host.endswith("]"):
             name, port = host, None
@@ -102,6 +104,9 @@ def parse(head, base):
         default_port = _PORTS[scheme]
     except (ValueError, IndexError, KeyError):
         raise Refused("the request line or proxy-peer is malformed") from None
+    lead = lines[0] + peer
+    if "\t" in lead or not lead.isascii():
+        raise Refused("a tab, or a byte above 127, in the request line or in proxy-peer")
     if method not in _METHODS and not is_token(method):
         raise Refused("the method is not a token")
     path, _, environ["QUERY_STRING"] = target.partition("?")
