@@ -45,6 +45,7 @@ extension EdgeLoop where World: ~Copyable {
             keepsAlive: exchanges[exchange].has(.keepsClient)
                 && exchanges[exchange].has(.requestReceived))
         if forwarding.framing == .chunked { exchanges[exchange].set(.chunksAnswer) }
+        if responseHead.endsTrailers { exchanges[exchange].set(.endsAnswerTrailers) }
         if forwarding.framing == .untilClose { exchanges[exchange].set(.closesAnswer) }
         if !forwarding.keepsAlive { exchanges[exchange].clear(.keepsClient) }
         if isEventStream(in: pool.bytes(of: block)) { exchanges[exchange].clear(.buffersAnswer) }
@@ -109,7 +110,9 @@ extension EdgeLoop where World: ~Copyable {
         let out = pool.take(.large)
         guard !out.isNone else { return true }
         var writer = pool.writer(into: out)
-        writer.write(informational: responseHead, from: pool.bytes(of: block))
+        writer.write(
+            informational: responseHead, from: pool.bytes(of: block),
+            edits: settings.responseEdits[Int(exchanges[exchange].route)])
         if writer.isOverfull {
             pool.give(out)
             return true
@@ -146,10 +149,12 @@ extension EdgeLoop where World: ~Copyable {
             return false
         }
         var writer = pool.writer(into: out)
-        if block.isNone || trailers.count == 0 {
+        if block.isNone || trailers.count == 0 || exchanges[exchange].has(.endsAnswerTrailers) {
             writer.writeLastChunk()
         } else {
-            writer.writeLastChunk(trailers: trailers, from: pool.bytes(of: block))
+            writer.writeLastChunk(
+                trailers: trailers, from: pool.bytes(of: block),
+                edits: settings.responseEdits[Int(exchanges[exchange].route)])
         }
         trailers.removeAll()
         pool.commit(writer.count, to: out)

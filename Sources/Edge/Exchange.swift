@@ -41,6 +41,11 @@ struct Exchange {
         static let endWasPassedToClient = Flags(rawValue: 1 << 20)
         /// The method means something by its body: an empty one gets its length said.
         static let saysLength = Flags(rawValue: 1 << 21)
+        /// `Connection` named fields, of the request or of its answer: trailers go no further.
+        static let endsTrailers = Flags(rawValue: 1 << 22)
+        static let endsAnswerTrailers = Flags(rawValue: 1 << 23)
+        /// The method changes nothing.
+        static let isSafe = Flags(rawValue: 1 << 24)
         /// The endpoint's stream took no more of the request; its answer may have come all the
         /// same.
         static let sendingBroke = Flags(rawValue: 32768)

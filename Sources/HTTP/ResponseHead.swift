@@ -15,6 +15,8 @@ public struct ResponseHead: ~Copyable {
     /// Whether the upstream connection can be used again once the body was read to its end and
     /// nothing is left over.
     public internal(set) var keepsAlive = false
+    /// As a request's.
+    public internal(set) var endsTrailers = false
     public internal(set) var fields: FieldTable
 
     /// A 1xx response other than 101: the final one follows it.
@@ -34,6 +36,7 @@ public struct ResponseHead: ~Copyable {
         framing = .none
         contentLength = nil
         keepsAlive = false
+        endsTrailers = false
         fields.removeAll()
     }
 }

@@ -233,6 +233,7 @@ struct ResponseRules {
         if hasConnection, !options.readAll(bytes, &head.fields) { options.giveUp() }
         head.contentLength = length
         head.keepsAlive = !options.close && (head.version == .http11 || options.keepAlive)
+        head.endsTrailers = options.namedCount > 0
         if head.status < 200 { return concludeInformational(context, head) }
         if context.isHead || head.status == 304 { return nil }
         guard head.status != 204 else {
