@@ -139,6 +139,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     mutating func turn() -> Bool {
         let count = network.wait(nanoseconds: waitTime())
         readClocks()
+        if count > 1 { lookAtIdle(count) }
         for index in 0..<count {
             let (bits, readiness) = network.event(index)
             dispatch(Token(bits: bits), readiness)
@@ -149,6 +150,18 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         resumeAcceptingIfDue()
         journal.flush(now: now, wall: wall)
         return !isDone()
+    }
+
+    /// Deals with the events of idle connections to endpoints before any request can be given one:
+    /// bytes that stand there already would be taken for its answer.
+    private mutating func lookAtIdle(_ count: Int) {
+        for index in 0..<count {
+            let token = Token(bits: network.event(index).token)
+            guard token.isUpstream, upstreams.isUsed(token.index),
+                upstreams[token.index].phase == .idle, holds(upstreams, token)
+            else { continue }
+            idleReady(token.index)
+        }
     }
 
     private mutating func readClocks() {
