@@ -72,22 +72,44 @@ extension EdgeLoop where World: ~Copyable {
             let block = pool.take(size)
             guard !block.isNone else { return false }
             var writer = pool.writer(into: block)
-            let text = pool.bytes(of: exchanges[exchange].text)
-            let marks = ResponseMarks(
-                requestID: text.extracting(exchanges[exchange].facts.idText.indices),
-                date: date.bytes)
-            writer.write(
-                response: responseHead, from: bytes, as: forwarding, marks: marks,
-                edits: settings.responseEdits[Int(exchanges[exchange].route)])
+            writeAnswerHead(exchange, forwarding, in: bytes, to: &writer)
             if !writer.isOverfull {
                 pool.commit(writer.count, to: block)
                 clients[client].outbound.append(block, in: pool)
                 return true
             }
             pool.give(block)
-            guard size == .small else { return false }
+            guard size == .small else { break }
             size = .large
         }
+        return writeLongHead(exchange, client, forwarding, in: bytes)
+    }
+
+    /// Writes a head that filled a block as it came, and is longer with what is added to it.
+    @inline(never)
+    private mutating func writeLongHead(
+        _ exchange: Int, _ client: Int, _ forwarding: ResponseForwarding, in bytes: Span<UInt8>
+    ) -> Bool {
+        var isOverfull = false
+        let head = longHeadText.fill {
+            writeAnswerHead(exchange, forwarding, in: bytes, to: &$0)
+            isOverfull = $0.isOverfull
+        }
+        return !isOverfull && clients[client].outbound.append(head, in: pool)
+    }
+
+    @inline(__always)
+    private func writeAnswerHead(
+        _ exchange: Int, _ forwarding: ResponseForwarding, in bytes: Span<UInt8>,
+        to writer: inout ByteWriter
+    ) {
+        let text = pool.bytes(of: exchanges[exchange].text)
+        let marks = ResponseMarks(
+            requestID: text.extracting(exchanges[exchange].facts.idText.indices),
+            date: date.bytes)
+        writer.write(
+            response: responseHead, from: bytes, as: forwarding, marks: marks,
+            edits: settings.responseEdits[Int(exchanges[exchange].route)])
     }
 
     /// Whether the answer is an event stream, which is never held back.
@@ -237,7 +259,7 @@ extension EdgeLoop where World: ~Copyable {
             } else {
                 $0.write(bytes.extracting(requestHead.host.indices))
             }
-            $0.write(bytes.extracting(requestHead.path.indices))
+            if requestHead.targetForm != .asterisk { $0.write(targetOf: requestHead, from: bytes) }
         }
         let out = pool.take(.large)
         guard !out.isNone else { return closeClient(client) }

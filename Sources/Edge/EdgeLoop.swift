@@ -62,7 +62,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     let framing = TextScratch(capacity: 32)
     var dateSecond: UInt64 = 0
     /// The name of the endpoint being written about, and what it said its app raised.
-    let plainText = TextScratch(capacity: 16384)
+    let plainText = TextScratch(capacity: BlockSize.large.bytes)
+    /// The head of an answer that does not fit into a block with what is added to it.
+    let longHeadText = TextScratch(capacity: EdgeLimits.longHeadBytesMax)
     let serverNameText = TextScratch(capacity: 256)
     let exceptionText = TextScratch(capacity: 8192)
     var endpointNames: EndpointNames
