@@ -62,13 +62,16 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     let framing = TextScratch(capacity: 32)
     var dateSecond: UInt64 = 0
     /// The name of the endpoint being written about, and what it said its app raised.
-    let plainText = TextScratch(capacity: 16384)
+    let plainText = TextScratch(capacity: BlockSize.large.bytes)
+    /// The head of an answer that does not fit into a block with what is added to it.
+    let longHeadText = TextScratch(capacity: EdgeLimits.longHeadBytesMax)
     let serverNameText = TextScratch(capacity: 256)
     let exceptionText = TextScratch(capacity: 8192)
     var endpointNames: EndpointNames
     /// The next moments at which descriptors or the spool may be complained about again.
     var exhaustedReportAt: UInt64 = 0
     var spoolReportAt: UInt64 = 0
+    var scarceReportAt: UInt64 = 0
 
     var connectionNumber: UInt64 = 0
     var isAccepting = false
@@ -77,6 +80,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var isDraining = false
     /// When a drain ends whatever still runs.
     var drainDeadline = TimerWheel.never
+    /// How long a connection may wait for its next request: `timeout.idle`, and in a stop no time.
+    var idleTime: UInt64
     /// Connections wait for memory until this moment.
     var starvedUntil = TimerWheel.never
     /// When free places are looked for again, while requests wait.
@@ -113,6 +118,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         requestHead = RequestHead(fieldCapacity: settings.requestLimits.fieldCount)
         responseHead = ResponseHead(fieldCapacity: FieldTable.countMax)
         trailers = FieldTable(capacity: settings.requestLimits.fieldCount)
+        idleTime = settings.options.timeouts.idle
         self.network = network
         self.settings = settings
         self.routes = routes
@@ -139,16 +145,30 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     mutating func turn() -> Bool {
         let count = network.wait(nanoseconds: waitTime())
         readClocks()
+        if count > 1 { lookAtIdle(count) }
         for index in 0..<count {
             let (bits, readiness) = network.event(index)
             dispatch(Token(bits: bits), readiness)
         }
         goOn()
+        if pool.isScarce, now >= scarceReportAt { reportScarcity() }
         fireTimers()
         serveQueue()
         resumeAcceptingIfDue()
         journal.flush(now: now, wall: wall)
         return !isDone()
+    }
+
+    /// Deals with the events of idle connections to endpoints before any request can be given one:
+    /// bytes that stand there already would be taken for its answer.
+    private mutating func lookAtIdle(_ count: Int) {
+        for index in 0..<count {
+            let token = Token(bits: network.event(index).token)
+            guard token.isUpstream, upstreams.isUsed(token.index),
+                upstreams[token.index].phase == .idle, holds(upstreams, token)
+            else { continue }
+            idleReady(token.index)
+        }
     }
 
     private mutating func readClocks() {

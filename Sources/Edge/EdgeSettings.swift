@@ -101,9 +101,11 @@ struct EdgeSettings: ~Copyable {
                 text.unicodeScalars.append(Unicode.Scalar(value[position]))
             }
             for part in text.split(separator: ",").reversed() {
-                guard let address = IPAddress(part.drop { $0 == " " }.prefix { $0 != " " }) else {
-                    return found
-                }
+                var element = part.drop { $0 == " " || $0 == "\t" }
+                while element.last == " " || element.last == "\t" { element.removeLast() }
+                // An empty element of a list says nothing (RFC 9110 section 5.6.1).
+                if element.isEmpty { continue }
+                guard let address = IPAddress(element) else { return found }
                 found = address
                 if !trusts(address) { return found }
             }

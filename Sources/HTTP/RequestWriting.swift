@@ -83,7 +83,7 @@ extension ByteWriter {
     }
 
     /// Writes what `proxy-peer` says behind the place: `SCHEME REMOTE REMOTE_PORT SERVER_PORT
-    /// PREFIX` and CRLF.
+    /// PREFIX`, the client's protocol where that is not HTTP/1.1, and CRLF.
     public mutating func write(
         peerOf head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
         as forwarding: RequestForwarding
@@ -97,6 +97,7 @@ extension ByteWriter {
         write(" ")
         let prefix = bytes.extracting(head.strippedPrefix(forwarding.strippedBytes, in: bytes))
         if prefix.count > 0 { write(prefix) } else { write("-") }
+        if head.version != .http11 { write(" HTTP/1.0") }
         write("\r\n")
     }
 
@@ -124,6 +125,7 @@ extension ByteWriter {
         write(
             fields: head.fields, from: bytes, dropping: dropped,
             dropsUnderscores: forwarding.dropsUnderscores, edits: edits)
+        edits.write(to: &self)
         if !forwarding.toOwnWorker {
             let prefix = bytes.extracting(
                 head.strippedPrefix(forwarding.strippedBytes, in: bytes))
