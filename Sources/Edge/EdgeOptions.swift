@@ -78,7 +78,7 @@ extension EdgeOptions {
         "from the first byte of a request to the end of its head", example: "5s")
     static let body = Setting(
         "timeout.body", .duration(), default: "30s",
-        "the longest a client may send nothing of its request body, or take nothing of its response",
+        "how long a client may send nothing of its request body, or take nothing of its response",
         example: "1m")
     static let bodyRate = Setting(
         "timeout.body_rate", .rate(0...(1 << 30)), default: "500B/s",

@@ -187,13 +187,13 @@ extension ClientClockTests {
         let simulated = try DirectedTests.edge(options: "timeout: { body: 3s }")
         let world = simulated.traffic.world
         let (client, endpoint) = DirectedTests.tunnel(simulated)
-        world.streams[client.stream]!.outgoing.capacity = 400_000
+        world.streams[client.stream]!.outgoing.capacity = 1_000_000
         Self.takeSlowly(client)
         let before = client.bytes.count
-        endpoint.send([UInt8](repeating: 1, count: 450_000))
+        endpoint.send([UInt8](repeating: 1, count: 1_100_000))
         simulated.turn(for: 2 * Self.second)
         let passed = Int(simulated.edge.exchanges[0].result.responseBytes)
-        #expect(passed > 400_000)
+        #expect(passed > 1_060_000)
         endpoint.reset()
         #expect(simulated.turn { client.isOver })
         #expect(client.bytes.count >= before + passed)
