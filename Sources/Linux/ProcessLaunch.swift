@@ -7,8 +7,8 @@ import CLinux
 /// group of its own, so that Ctrl-C on the terminal reaches only its parent. Where this process has
 /// a terminal the child gets a session too, and with it no terminal: otherwise an unprivileged
 /// child could type on root's (TIOCSTI). Not elsewhere: Linux schedules sessions against each
-/// other (autogroup), and then an edge interrupts the workers in the middle of a request for each event:
-/// a Flask request on a full core costs an eighth more.
+/// other (autogroup), and then an edge interrupts the workers in the middle of a request for each
+/// event: a Flask request on a full core costs an eighth more.
 package struct ProcessLaunch: Sendable {
     /// Path of the program; without a slash it is looked up in this process's `PATH`.
     package var program: String
