@@ -166,9 +166,17 @@ extension EdgeLoop where World: ~Copyable {
 
     /// What a request was on its way to.
     func destination(_ exchange: Int) -> Failure.Destination {
-        guard exchanges[exchange].endpoint != nil else { return .none }
+        guard let endpoint = exchanges[exchange].endpoint else { return .none }
         let service = Int(exchanges[exchange].service)
-        return settings.services[service].kind.contains(.upstream) ? .upstream : .worker
+        if settings.services[service].kind.contains(.upstream) { return .upstream }
+        return lives(endpoint) ? .worker : .endedWorker
+    }
+
+    /// Whether a worker's process still runs. The master may not know of its end yet, so that the
+    /// kernel is asked; only failures ask.
+    func lives(_ worker: EndpointReference) -> Bool {
+        let endpoint = table.endpoint(Int(worker.index))
+        return endpoint.status.generation == worker.generation && network.lives(pid: endpoint.pid)
     }
 
     func outcome(of failure: Failure, _ exchange: Int) -> Outcome {

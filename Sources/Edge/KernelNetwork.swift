@@ -225,6 +225,8 @@ struct KernelNetwork: ~Copyable, Network {
         if slot >= 0 { writer.write(sessions[slot].serverName) }
     }
 
+    func lives(pid: Int32) -> Bool { ProcessTraits.lives(pid) }
+
     mutating func wake(edge slot: Int) {
         if wakers[slot] >= 0 { EventCounter.signal(wakers[slot]) }
     }

@@ -84,6 +84,8 @@ protocol Network: ~Copyable {
     /// Writes the server name a client asked for.
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter)
 
+    /// Whether a process runs and has not begun to end.
+    func lives(pid: Int32) -> Bool
     /// Wakes another edge: a place it waits for has become free.
     mutating func wake(edge slot: Int)
 }

@@ -11,11 +11,11 @@ import Testing
     static func edge(
         _ service: String = upstream, endpoints: Int = 1, capacity: Int = 32,
         kind: EndpointKind = .upstream, options: String = "", limits: String = "",
-        spool: String = "/tmp"
+        spool: String = "/tmp", logs: Bool = false
     ) throws -> SimulatedEdge {
         let simulated = try SimulatedEdge(
             seed: 1, service: service, endpoints: endpoints, capacity: capacity, kind: kind,
-            options: options, limits: limits, spool: spool)
+            options: options, limits: limits, spool: spool, logs: logs)
         // The number of every request without a body.
         simulated.traffic.requestBytes[1] = 0
         return simulated

@@ -65,6 +65,8 @@ final class SimulatedWorld {
     var pieceMax = 4096
     var delayMax: UInt64 = 2_000_000
     var capacityMax = 20_000
+    /// Workers' processes that have ended.
+    var endedProcesses: Set<Int32> = []
     private var actions: [Action] = []
     private var nextStream: Int32 = 10
     private var order = 0
@@ -371,5 +373,6 @@ struct SimulatedNetwork: ~Copyable, Network {
     mutating func handshake(_ stream: Int32) -> HandshakeResult { .done }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {}
+    func lives(pid: Int32) -> Bool { pid > 0 && !world.endedProcesses.contains(pid) }
     mutating func wake(edge slot: Int) { world.wakes += 1 }
 }
