@@ -218,17 +218,17 @@ extension EdgeLoop where World: ~Copyable {
     /// Answers a plain request on a TLS port: with the URL that would have worked.
     mutating func refusePlain(_ client: Int) {
         let block = clients[client].inbound
-        let listener = Int(clients[client].listener)
         clients[client].requests += 1
         clients[client].set(.closing)
         note(.refused, client)
         let id = requestIDs.next(wall: wall)
         logRefused(client, id, 400)
+        if requestHead.host.isEmpty { writeOwnAuthority(client) }
         let detail = plainText.fill {
             $0.write("this port speaks https: https://")
             let bytes = pool.bytes(of: block)
             if requestHead.host.isEmpty {
-                $0.write(settings.authorities[listener])
+                $0.write(authorityText.bytes)
             } else {
                 $0.write(bytes.extracting(requestHead.host.indices))
             }

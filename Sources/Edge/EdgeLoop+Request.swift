@@ -183,6 +183,7 @@ extension EdgeLoop where World: ~Copyable {
     /// client's address into `addressText`.
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
+        if requestHead.host.isEmpty { writeOwnAuthority(client) }
         // Programs and servers are told of the peer, and what the peer said; a worker of ours of
         // the client alone.
         let service = Int(exchanges[exchange].service)
@@ -196,8 +197,25 @@ extension EdgeLoop where World: ~Copyable {
             port: exchanges[exchange].facts.remotePort,
             isSecure: toWorker ? isSecureClient : clients[client].has(.isSecure),
             serverPort: settings.listeners[listener].port,
-            authority: settings.authorities[listener],
+            authority: authorityText.bytes,
             requestID: idText.bytes, isTrusted: isTrustedPeer)
+    }
+
+    /// Writes into `authorityText` what stands in for `Host` where an HTTP/1.0 client sent none: the
+    /// address it came to, and the listener's port unless it is the scheme's own. A listener may
+    /// be bound to every address, so that the kernel is asked.
+    func writeOwnAuthority(_ client: Int) {
+        let listener = settings.listeners[Int(clients[client].listener)]
+        let local = network.localAddress(clients[client].stream)
+        let address = PeerAddress(ipv6High: local.high, low: local.low)
+        authorityText.fill {
+            if !local.isIPv4 { $0.write("[") }
+            address.write(to: &$0)
+            if !local.isIPv4 { $0.write("]") }
+            guard listener.port != (listener.isSecure ? 443 : 80) else { return }
+            $0.write(":")
+            $0.write(decimal: UInt64(listener.port))
+        }
     }
 
     /// Writes a redirect, whole, as what is sent for this request.

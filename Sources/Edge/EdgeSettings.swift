@@ -52,8 +52,6 @@ struct ServiceSettings: BitwiseCopyable {
 struct EdgeSettings: ~Copyable {
     let options: EdgeOptions
     let listeners: FixedArray<ListenerSettings>
-    /// Each listener's own `address:port`, for clients that name no host.
-    let authorities: TextTable
     /// Each listener's name in signals.
     let listenerNames: TextTable
     let services: FixedArray<ServiceSettings>

@@ -69,6 +69,8 @@ struct KernelNetwork: ~Copyable, Network {
         }
     }
 
+    func localAddress(_ stream: Int32) -> InternetAddress { StreamSocket.localAddress(stream) }
+
     mutating func connect(to address: EndpointAddress) -> ConnectResult {
         switch address {
         case .unix(let path): return StreamSocket.connect(toUnixPath: path.span)

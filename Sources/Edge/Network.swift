@@ -42,6 +42,9 @@ protocol Network: ~Copyable {
     /// Reports a listener's connections with `token`, or stops to.
     mutating func listen(listener: Int, token: UInt64, isOn: Bool)
 
+    /// The address a client's connection came to.
+    func localAddress(_ stream: Int32) -> InternetAddress
+
     mutating func connect(to address: EndpointAddress) -> ConnectResult
     /// How a connect in progress has ended: 0, or the kernel's error number.
     mutating func connectError(_ stream: Int32) -> Int32

@@ -9,7 +9,8 @@ public struct RequestOrigin: ~Escapable {
     /// The client spoke TLS (or a trusted proxy says so).
     public let isSecure: Bool
     public let serverPort: UInt16
-    /// Our own `address:port`, which stands in for `Host` where an HTTP/1.0 client sent none.
+    /// Our own `address:port`, which stands in for `Host` where an HTTP/1.0 client sent none; read
+    /// only then.
     public let authority: Span<UInt8>
     public let requestID: Span<UInt8>
     /// The peer is one of `trusted_proxies`: what it says about its own client is kept and added

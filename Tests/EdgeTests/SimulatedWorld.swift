@@ -65,6 +65,9 @@ final class SimulatedWorld {
     var pieceMax = 4096
     var delayMax: UInt64 = 2_000_000
     var capacityMax = 20_000
+    /// What clients connect to, and how often the edge asked for it.
+    var localAddress = InternetAddress(ipv4: 0xc000_0201, port: 8080)
+    var addressQuestions = 0
     /// Workers' processes that have ended.
     var endedProcesses: Set<Int32> = []
     private var actions: [Action] = []
@@ -236,6 +239,11 @@ struct SimulatedNetwork: ~Copyable, Network {
         world.isListening = isOn
         world.listenToken = token
         if isOn, !world.queue.isEmpty { world.events.append((token, .readable)) }
+    }
+
+    func localAddress(_ stream: Int32) -> InternetAddress {
+        world.addressQuestions += 1
+        return world.localAddress
     }
 
     mutating func connect(to address: EndpointAddress) -> ConnectResult {

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from harness import answering, answering_once, chunked, request
-from harness.wire import Closed, until
+from harness.wire import Client, Closed, until
 
 ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -431,3 +431,15 @@ def test_a_request_that_ends_within_its_body_reaches_no_answer(start_proxy, serv
     client.close()
     assert proxy.access(1)[0]["outcome"] in ("client_closed", "rejected")
     assert all(not message.complete for message in server.requests)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_client_that_names_no_host_is_given_the_address_it_came_to(start_proxy, serve, address):
+    server = serve()
+    proxy = start_proxy(f"listen: ['http://*:0']\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    port = proxy.address()[1]
+    with Client((address, port)) as client:
+        assert client.exchange(request(version="1.0", host=None)).status == 200
+    message = server.requests[0]
+    name = f"[{address}]" if ":" in address else address
+    assert message.get("host") == message.get("x-forwarded-host") == f"{name}:{port}"
