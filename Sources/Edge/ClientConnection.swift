@@ -61,6 +61,8 @@ struct ClientConnection {
     let number: UInt64
     let openedAt: UInt64
     var parser = RequestHeadParser()
+    /// When the first byte of the head being read, or read last, was looked at.
+    var headSince: UInt64 = 0
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     /// `bytesIn` when it began to linger.

@@ -130,6 +130,7 @@ extension EdgeLoop where World: ~Copyable {
         let block = clients[client].inbound
         guard !block.isNone, !clients[client].has(.closing) else { return }
         let hadBegun = clients[client].parser.hasBegun
+        if !hadBegun { clients[client].headSince = now }
         let parse = clients[client].parser.parse(
             pool.bytes(of: block), limits: settings.requestLimits, into: &requestHead)
         switch parse {

@@ -66,16 +66,20 @@ extension EdgeLoop where World: ~Copyable {
         counters.add(.requests, service: settings.services[service].slot)
     }
 
-    /// Writes the log line of what was refused before it was a request.
-    mutating func logRefused(_ client: Int, _ id: RequestID, _ status: UInt16) {
+    /// Writes the log line of what was refused before it was a request; its time runs from its
+    /// first byte.
+    mutating func logRefused(_ client: Int, _ id: RequestID, status: UInt16, bodyBytes: Int) {
+        let duration = now - clients[client].headSince
         let facts = RequestFacts(
-            id: id, wall: wall, remote: clients[client].peer,
+            id: id, wall: wall - duration, remote: clients[client].peer,
             remotePort: clients[client].address.port,
             scheme: clients[client].has(.isSecure) ? .https : .http, version: .unknown,
             tls: clients[client].tls, connection: clients[client].number,
             connectionRequests: clients[client].requests)
         var result = RequestResult()
         result.status = status
+        result.responseBytes = UInt64(bodyBytes)
+        result.duration = duration
         result.outcome = .rejected
         result.failure = .httpRequestError
         let none = Span<UInt8>()

@@ -57,9 +57,11 @@ extension ByteWriter {
     /// one, the request id.
     ///
     /// - Parameter detail: one line for people, a refusal's rule for example; may be empty.
+    /// - Returns: the bytes of the body; 0 for HEAD.
+    @discardableResult
     public mutating func write(
         error answer: ErrorAnswer, detail: Span<UInt8>, marks: ResponseMarks
-    ) {
+    ) -> Int {
         begin(answer.response, marks: marks)
         let reason = StatusCode.reason(answer.response.status)
         let count =
@@ -76,7 +78,7 @@ extension ByteWriter {
             write("\r\n")
         }
         write("\r\n")
-        guard !answer.isHead else { return }
+        guard !answer.isHead else { return 0 }
         write(decimal: UInt64(answer.response.status), digits: 3)
         write(" ")
         write(reason)
@@ -90,6 +92,7 @@ extension ByteWriter {
         write("request ")
         write(marks.requestID)
         write("\n")
+        return count
     }
 
     /// Writes a redirect.

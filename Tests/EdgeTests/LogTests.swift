@@ -62,4 +62,76 @@ import Testing
         simulated.run()
         #expect(simulated.traffic.complaints == [])
     }
+
+    /// The bytes behind an answer's head.
+    private static func body(_ client: ScriptedEnd) -> Int {
+        client.text.components("\r\n\r\n").dropFirst().joined(separator: "\r\n\r\n").utf8.count
+    }
+
+    @Test(arguments: [
+        ("GET /denied HTTP/1.1\r\nHost: a\r\n\r\n", 403),
+        ("HEAD /denied HTTP/1.1\r\nHost: a\r\n\r\n", 403),
+        ("GET /1/silent/5 HTTP/1.1\r\nHost: a\r\n\r\n", 502),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/3.1\r\nHost: a\r\n\r\n", 505),
+    ])
+    func `an answer of the proxy's own counts its bytes`(request: String, status: Int) throws {
+        let simulated = try DirectedTests.edge(
+            options: "routes: [{ path: /denied, deny: [0.0.0.0/0], to: web }, { to: web }]",
+            logs: true)
+        let client = Self.ask(simulated, request)[0]
+        #expect(client.text.hasPrefix("HTTP/1.1 \(status) "))
+        let line = try #require(simulated.accessLines.first)
+        #expect(line["status"]?.whole == status)
+        #expect(line["response_bytes"]?.whole == Self.body(client))
+        #expect((Self.body(client) == 0) == request.hasPrefix("HEAD"))
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a head that does not end is logged from its first byte on`() throws {
+        let simulated = try DirectedTests.edge(options: "timeout: { header: 5s }", logs: true)
+        let client = ScriptedEnd(simulated.traffic.world)
+        client.connect()
+        simulated.turn(for: 3_000_000_000)
+        client.send("GET / HT")
+        #expect(simulated.turn { client.isOver })
+        #expect(client.text.hasPrefix("HTTP/1.1 408 "))
+        let line = try #require(simulated.accessLines.first)
+        guard case .number(let duration)? = line["duration"] else {
+            Issue.record("no duration")
+            return
+        }
+        #expect((4.9...5.2).contains(duration))
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a request that waited in vain says for how long`() throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], queue: { wait: 1s } }", capacity: 1, logs: true)
+        let world = simulated.traffic.world
+        world.servers[Array("/worker/1".utf8)] = { ScriptedEnd(world) }
+        let clients = (0..<3).map { _ in ScriptedEnd(world) }
+        for client in clients {
+            client.connect()
+            client.send(DirectedTests.get())
+            simulated.turn(for: 100_000_000)
+        }
+        clients[1].reset()
+        #expect(simulated.turn { clients[2].text.hasPrefix("HTTP/1.1 503 ") })
+        let lines = simulated.accessLines
+        let waits = lines.map { line -> Double in
+            guard case .number(let wait)? = line["queue"] else { return -1 }
+            return wait
+        }
+        // One has left before its time, and one has waited for all of it.
+        #expect(lines.map { $0["status"]?.whole } == [0, 503])
+        #expect((0.05...0.2).contains(waits[0]) && (0.99...1.1).contains(waits[1]))
+        clients[0].reset()
+        clients[2].end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
 }
