@@ -54,9 +54,12 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// says.
     var clientAddress = IPAddress(ipv4: 0)
     var isSecureClient = false
-    /// Small texts of the moment: an address, our own authority, a request id, the date of this second, a chunk's
-    /// framing.
+    /// Whether `Forwarded` names the same client as what was believed, so that it may go on.
+    var keepsForwarded = true
+    /// Small texts of the moment: an address, the client behind it, our own authority, a request id,
+    /// the date of this second, a chunk's framing.
     let addressText = TextScratch(capacity: 64)
+    let clientText = TextScratch(capacity: 64)
     let authorityText = TextScratch(capacity: 64)
     let idText = TextScratch(capacity: 32)
     let date = TextScratch(capacity: 32)

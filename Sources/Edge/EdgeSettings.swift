@@ -84,28 +84,4 @@ struct EdgeSettings: ~Copyable {
         guard !trusted.isEmpty else { return false }
         return trusted.contains { $0.contains(peer) }
     }
-
-    /// The client that a chain of trusted proxies names in `X-Forwarded-For`: the last address that
-    /// is not a trusted proxy's own; nil when there is none that can be read.
-    func client(namedIn head: borrowing RequestHead, from bytes: Span<UInt8>) -> IPAddress? {
-        var found: IPAddress?
-        var index = head.fields.count
-        while index > 0 {
-            index -= 1
-            guard head.fields[index].code == .xForwardedFor else { continue }
-            var text = ""
-            let value = bytes.extracting(head.fields[index].value.indices)
-            for position in value.indices {
-                text.unicodeScalars.append(Unicode.Scalar(value[position]))
-            }
-            for part in text.split(separator: ",").reversed() {
-                guard let address = IPAddress(part.drop { $0 == " " }.prefix { $0 != " " }) else {
-                    return found
-                }
-                found = address
-                if !trusts(address) { return found }
-            }
-        }
-        return found
-    }
 }

@@ -83,8 +83,8 @@ final class SimulatedEdge {
         seed: UInt64, service: String, endpoints: Int, capacity: Int, kind: EndpointKind,
         options: String = "", limits: String = "", spool: String = "/tmp", logs: Bool = false
     ) throws {
-        logNames =
-            logs ? ["access", "errors"].map { "/tmp/edge-\(ProcessTraits.pid)-\(Self.number()).\($0)" } : nil
+        let stem = "/tmp/edge-\(ProcessTraits.pid)-\(Self.number())"
+        logNames = logs ? ["\(stem).access", "\(stem).errors"] : nil
         traffic = Traffic(seed: seed)
         let yaml = """
             listen: ["http://127.0.0.1:8080"]

@@ -165,7 +165,7 @@ private func lines(_ body: (inout ByteWriter) -> Void) -> String {
         let template = bytes("https://{host}:8443{target}")
         let result = lines {
             let origin = RequestOrigin(
-                address: address.span, port: 1, isSecure: false, serverPort: 80,
+                address: address.span, named: Span(), port: 1, isSecure: false, serverPort: 80,
                 authority: authority.span, requestID: id.span, isTrusted: false)
             $0.write(
                 redirect: LocalResponse(

@@ -335,6 +335,30 @@ def test_a_trusted_proxys_word_is_kept(start_proxy, serve):
     assert (message.get("x-request-id"), answer.get("x-request-id")) == (given, given)
 
 
+@pytest.mark.parametrize("fields", [
+    {"forwarded": 'for="203.0.113.7:4711";proto=https'}, {"forwarded": "for=6.6.6.6, for=203.0.113.7;proto=https, for=127.0.0.9"},
+    {"x_forwarded_for": "6.6.6.6, 203.0.113.7:55, 127.0.0.9", "x_forwarded_proto": "https"},
+    {"x_forwarded_for": "203.0.113.7", "x_forwarded_proto": "https", "forwarded": "for=6.6.6.6;proto=http"}],
+    ids=["forwarded", "chain", "list", "both"])
+def test_a_trusted_proxy_names_the_client_in_either_way(start_proxy, serve, fields):
+    server = serve()
+    proxy = start_proxy(f"trusted_proxies: [127.0.0.0/8]\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    assert proxy.get(**fields).status == 200
+    assert proxy.access(1)[0]["remote"] == "203.0.113.7"
+    message = server.requests[0]
+    assert message.all("x-forwarded-proto") == ["https"]
+    assert "203.0.113.7" in message.get("x-forwarded-for") and message.get("x-forwarded-for").endswith(", 127.0.0.1")
+    last = message.get("forwarded").split(", ")[-1]
+    assert "203.0.113.7" in message.get("forwarded") and last.startswith("for=127.0.0.1;proto=https")
+
+
+@pytest.mark.parametrize("value", ["for=_hidden", "for=unknown", 'for="203.0.113.7, for=127.0.0.9', "for=6.6.6.6, for=_x, for=127.0.0.1"])
+def test_a_chain_that_names_nobody_is_ended_there(start_proxy, serve, value):
+    proxy = start_proxy(f"trusted_proxies: [127.0.0.0/8]\nservices: {{ web: {{ upstreams: ['{serve().url}'] }} }}")
+    assert proxy.get(forwarded=value).status == 200
+    assert proxy.access(1)[0]["remote"] == "127.0.0.1"
+
+
 def test_an_id_that_is_no_id_is_not_taken_even_from_a_trusted_proxy(start_proxy, serve):
     server = serve()
     proxy = start_proxy(f"trusted_proxies: [127.0.0.0/8]\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
