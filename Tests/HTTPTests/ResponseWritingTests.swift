@@ -177,6 +177,18 @@ private func lines(_ body: (inout ByteWriter) -> Void) -> String {
         #expect(result.contains("Connection: keep-alive\n") == (head.version == .http10))
     }
 
+    @Test func `a configured answer has one date, its own where it gives one`() throws {
+        var edits = FieldEdits()
+        try edits.set(bytes("date").span, to: bytes("yesterday").span)
+        let marks = ResponseMarks(requestID: id.span, date: date.span)
+        let response = LocalResponse(status: 200, keepsAlive: true)
+        let dates = [FieldEdits(), edits].map { edits in
+            lines { $0.write(fixed: response, bodyBytes: 0, edits: edits, marks: marks) }
+                .split(separator: "\n").filter { $0.lowercased().hasPrefix("date: ") }
+        }
+        #expect(dates[0].count == 1 && dates[1] == ["date: yesterday"])
+    }
+
     @Test func `a configured answer has its fields`() throws {
         var edits = FieldEdits()
         try edits.set(bytes("X-A").span, to: bytes("b").span)
