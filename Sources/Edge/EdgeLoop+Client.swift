@@ -267,6 +267,7 @@ extension EdgeLoop where World: ~Copyable {
     /// Closes a connection for want of memory or room; what it asked for was not begun.
     mutating func turnAway(_ client: Int) {
         counters.add(.connectionsRefused)
+        limitReportsAt = min(limitReportsAt, memoryReport.note())
         clients[client].end = .limit
         closeClient(client)
     }

@@ -189,12 +189,15 @@ extension EdgeLoop where World: ~Copyable {
 
     mutating func raiseHealth(_ endpoint: EndpointReference, isUp: Bool) {
         let name = endpointNames[endpoint, table]
-        let service = table.endpoint(Int(endpoint.index)).service
+        let slot = table.endpoint(Int(endpoint.index)).service
+        let service = serviceName(self.service(ofSlot: slot) ?? -1)
+        let reason = isUp ? HealthChange.trial : .failures
         journal.signals.healthChanged(
-            isUp: isUp, isUp ? .trial : .failures, endpoint: name,
-            service: serviceName(self.service(ofSlot: service) ?? -1), wall: wall)
+            isUp: isUp, reason, endpoint: name, service: service, wall: wall)
         journal.begin(isUp ? .info : .warning, isUp ? "upstream_up" : "upstream_down", wall: wall)
+        journal.add("service", service)
         journal.add("endpoint", name)
+        journal.add("reason", reason.word)
         journal.end()
     }
 
@@ -267,6 +270,27 @@ extension EdgeLoop where World: ~Copyable {
         journal.end()
     }
 
+    /// Says what limits have done to connections, each limit at most once a minute.
+    mutating func reportLimits() {
+        let refused: StaticString = "connections_refused"
+        sayLimit(refused, "limits.connections_per_address", addressReport.take(now: now))
+        sayLimit(refused, "memory", memoryReport.take(now: now))
+        sayLimit("accepting_paused", "limits.connections", pauseReport.take(now: now))
+        limitReportsAt = min(
+            addressReport.dueAt ?? TimerWheel.never,
+            min(memoryReport.dueAt ?? TimerWheel.never, pauseReport.dueAt ?? TimerWheel.never))
+    }
+
+    private mutating func sayLimit(
+        _ event: StaticString, _ reason: StaticString, _ count: UInt64?
+    ) {
+        guard let count else { return }
+        journal.begin(.warning, event, wall: wall)
+        journal.add("reason", reason)
+        journal.add("count", Int(clamping: count))
+        journal.end()
+    }
+
     mutating func reportSpool(_ error: SystemError) {
         counters.add(.spoolFailures)
         guard now >= spoolReportAt else { return }
@@ -278,7 +302,11 @@ extension EdgeLoop where World: ~Copyable {
 
     /// The handshake with an upstream failed: the cause, in OpenSSL's words.
     mutating func reportTLSFailure(_ upstream: Int, _ failure: TLSFailure) {
+        let exchange = Int(upstreams[upstream].exchange)
         journal.begin(.error, "upstream_tls_failed", wall: wall)
+        if exchange >= 0 {
+            journal.add("service", serviceName(Int(exchanges[exchange].service)))
+        }
         journal.add("endpoint", endpointNames[upstreams[upstream].endpoint, table])
         journal.add("reason", failure.reason.word)
         journal.add("cause", text: failure.description)
@@ -305,7 +333,8 @@ extension HandshakeFailure {
             case .unsupportedVersion: .version
             case .noSharedCipher, .noSharedGroup, .noSharedSignature, .noApplicationProtocol:
                 .parameters
-            case .certificateRefused, .certificateUntrusted, .peerAlert: .alert
+            case .certificateRefused, .certificateUntrusted, .certificateNameMismatch, .peerAlert:
+                .alert
             case .httpRequest: .plainRequest
             case .notTLS, .badRecord, .badMessage: .malformed
             case .internalError: .internalError
