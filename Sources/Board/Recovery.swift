@@ -25,8 +25,12 @@ extension Table {
     /// - Parameters:
     ///   - number: which of the configuration's edges it is.
     ///   - configuration: the generation of the configuration it serves.
-    public func openEdge(number: Int, configuration: UInt64) throws(BoardError) -> EdgeIdentity {
-        guard let slot = (0..<layout.edgeSlots).first(where: { edge(in: $0) == nil }) else {
+    ///   - wanted: the slot it is given; nil: the first that is free.
+    public func openEdge(
+        number: Int, configuration: UInt64, slot wanted: Int? = nil
+    ) throws(BoardError) -> EdgeIdentity {
+        let slots = wanted.map { $0..<$0 + 1 } ?? 0..<layout.edgeSlots
+        guard let slot = slots.first(where: { edge(in: $0) == nil }) else {
             throw .full("edges")
         }
         let generation = edgeWord(slot, EdgeField.lastGeneration).loadRelaxed() + 1

@@ -19,6 +19,9 @@ package struct DevelopmentAuthority: Sendable {
         package var madeLeaf: Bool
         /// Seconds since 1970.
         package var leafNotAfter: Int64
+
+        /// The first second, since 1970, at which `prepare` makes another leaf.
+        package var renewAt: Int64 { leafNotAfter - leafLeftDaysMin * 86400 + 1 }
     }
 
     /// Why there is no development certificate.
@@ -37,8 +40,8 @@ package struct DevelopmentAuthority: Sendable {
     /// Ten years: whoever trusts it should not have to do so again.
     package static let rootDays: Int64 = 3650
     package static let leafDays: Int64 = 90
-    /// A leaf is remade when less than this is left, so that it never ends under a proxy that is
-    /// started now and then.
+    /// A leaf is remade when less than this, a third of its life, is left, so that it never ends
+    /// under a proxy that is started now and then.
     package static let leafLeftDaysMin: Int64 = 30
     /// Always among the leaf's names.
     package static let localNames = ["localhost", "127.0.0.1", "::1"]

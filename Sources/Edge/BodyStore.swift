@@ -3,7 +3,7 @@ import Memory
 
 /// A request's body that is collected before a worker is taken: first in memory, then in a file.
 ///
-/// It is kept until the answer begins, so that it can be sent a second time.
+/// It is kept until the request ends, and can be sent a second time until its answer begins.
 struct BodyStore: ~Copyable {
     /// Why a body could not be collected.
     enum Fault: Error {
@@ -32,20 +32,22 @@ struct BodyStore: ~Copyable {
 
     /// Takes over bytes of a block behind those that are there.
     ///
-    /// - Parameter memoryMax: bytes to hold in memory; what goes beyond is written to a file in
-    ///   `folder`.
+    /// - Parameter memoryMax: bytes to hold in memory, fewer while blocks are scarce; what goes
+    ///   beyond is written to a file in `folder`.
     mutating func append(
         _ bytes: Span<UInt8>, memoryMax: Int, folder: borrowing FolderPath,
         in pool: BlockPool
     ) throws(Fault) {
-        if file == nil, end.isEmpty, memory.count + bytes.count <= memoryMax {
+        let size = pool.isScarce ? BlockSize.small : .large
+        let most = pool.isScarce ? min(memoryMax, size.bytes) : memoryMax
+        if file == nil, end.isEmpty, memory.count + bytes.count <= most {
             guard memory.append(bytes, in: pool) else { throw .memoryIsScarce }
             count += UInt64(bytes.count)
             return
         }
         guard end.append(bytes, in: pool) else { throw .memoryIsScarce }
         count += UInt64(bytes.count)
-        guard end.count >= BlockSize.large.bytes else { return }
+        guard end.count >= size.bytes else { return }
         do throws(SystemError) {
             if file == nil { file = try SpoolFile(in: folder) }
             try file!.append(end, of: pool)
@@ -93,7 +95,7 @@ struct BodyStore: ~Copyable {
         into chain: inout BlockChain, in pool: BlockPool
     ) throws(Fault) -> Int {
         guard file != nil else { return 0 }
-        let block = pool.take(.large)
+        let block = pool.takeForBytes()
         guard !block.isNone else { throw .memoryIsScarce }
         do throws(SystemError) {
             let count = try file!.read(into: block, of: pool)

@@ -42,6 +42,8 @@ struct ClientConnection {
         static let hasSession = Flags(rawValue: 512)
         /// Did not take its answer at once: `timeout.body` runs until it has taken what there is.
         static let isTimed = Flags(rawValue: 1024)
+        /// Has ended its direction, and is asked whether it is still there.
+        static let isProbed = Flags(rawValue: 2048)
     }
 
     let stream: Int32
@@ -65,6 +67,12 @@ struct ClientConnection {
     var headSince: UInt64 = 0
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
+    /// Bytes it had taken off our kernel when its clock was set; those of TLS records are a few
+    /// more than were handed over, so that only a difference means something.
+    var taken = 0
+    /// Bytes that had come from it when its body's clock was set, those of an unfinished TLS record
+    /// as well.
+    var arrived: UInt64 = 0
     /// `bytesIn` when it began to linger.
     var lingerFrom: UInt64 = 0
     /// Why it is closed, for the signal.

@@ -29,8 +29,9 @@ struct EdgeCapacities {
         clients = connections
         upstreams = connections + EdgeLimits.idleUpstreamsMax
         descriptors = clients + upstreams + 2 * clients + Self.ownDescriptors
-        // A busy exchange holds about three small blocks; an idle connection none.
-        smallBlocks = Self.blocksLeast + 4 * clients
+        // A busy exchange holds about three small blocks, some more while large ones are scarce; an
+        // idle connection none.
+        smallBlocks = Self.blocksLeast + 8 * clients
         largeBlocks = min(Self.blocksLeast + 2 * clients, Self.largeBlocksMost)
     }
 }

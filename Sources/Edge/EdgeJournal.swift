@@ -18,7 +18,7 @@ struct EdgeJournal: ~Copyable {
     private var accessFile: Int32
     private var errorFile: Int32
     private let level: EventLevel
-    private var event = EventLine()
+    private var event: EventLine
     private let counters: MetricsBlock
 
     /// - Parameters:
@@ -33,6 +33,8 @@ struct EdgeJournal: ~Copyable {
         self.readers = readers
         self.hostWakers = hostWakers
         self.access = access
+        self.access.lineBytesAtMost = LogFile.lineBytesMax(of: accessFile)
+        event = EventLine(bytesAtMost: LogFile.lineBytesMax(of: errorFile))
         keepsAccess = accessFile >= 0
         self.accessFile = accessFile
         self.errorFile = errorFile
@@ -91,11 +93,13 @@ struct EdgeJournal: ~Copyable {
         if access >= 0 {
             if accessFile >= 0 { StreamSocket.close(accessFile) }
             accessFile = access
+            self.access.lineBytesAtMost = LogFile.lineBytesMax(of: access)
             self.access.reopened()
         }
         if errors >= 0 {
             if errorFile >= 0 { StreamSocket.close(errorFile) }
             errorFile = errors
+            event = EventLine(bytesAtMost: LogFile.lineBytesMax(of: errors))
         }
     }
 

@@ -19,13 +19,20 @@ enum EdgeLimits {
     static let exhaustedPauseNanoseconds: UInt64 = 100_000_000
     /// Idle connections kept beyond those in use, for the table of upstream connections.
     static let idleUpstreamsMax = 4096
-    /// Nanoseconds before `timeout.body_rate` is first looked at: a slow start is no slow body.
-    static let bodyRateGraceNanoseconds: UInt64 = 5_000_000_000
+    /// Seconds that a body may have earned by its size, at most: 34 years, so that no sum of times
+    /// overflows.
+    static let bodySecondsMax: UInt64 = 1 << 30
     /// Nanoseconds between two looks for free places while requests wait here: for endpoints whose
     /// pause is over, and should a wake-up have died with its sender.
     static let lookNanoseconds: UInt64 = 100_000_000
+    /// Nanoseconds between two complaints that blocks are scarce.
+    static let scarceReportNanoseconds: UInt64 = 60_000_000_000
     /// Nanoseconds a connection waits when the budget of blocks is used up.
     static let starvedPauseNanoseconds: UInt64 = 10_000_000
+    /// Seconds between two questions whether a half-closed client is still there, and how many may
+    /// stay without an answer: a lost packet is no death.
+    static let probeSeconds: Int32 = 15
+    static let probesMax: Int32 = 4
     /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a
     /// small block.
     static let addedBytesMax = 512

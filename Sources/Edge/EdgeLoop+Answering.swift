@@ -6,6 +6,9 @@ import Routing
 import Signals
 import TLS
 
+/// What came of writing an answer's head for the client.
+private enum HeadWriting { case done, memoryIsScarce, tooLong }
+
 /// Answers: the endpoint's head passed on, and those the proxy makes itself.
 extension EdgeLoop where World: ~Copyable {
     /// Does what the state of a request asks for.
@@ -33,13 +36,12 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Passes the head of the answer on to the client.
     ///
-    /// - Returns: false when the exchange has ended over it.
+    /// - Returns: false when the exchange has ended over it, or has to wait for a block.
     mutating func passAnswerHead(
         _ exchange: Int, _ upstream: Int, _ block: BlockID, _ length: Int
     ) -> Bool {
         let client = Int(exchanges[exchange].client)
-        if exchanges[exchange].has(.isOurs) { noteException(exchange, in: pool.bytes(of: block)) }
-        if isDraining { exchanges[exchange].clear(.keepsClient) }
+        if endsWithThisAnswer(client) { exchanges[exchange].clear(.keepsClient) }
         let forwarding = ResponseForwarding(
             responseHead, clientVersion: exchanges[exchange].has(.isHTTP10) ? .http10 : .http11,
             keepsAlive: exchanges[exchange].has(.keepsClient)
@@ -48,10 +50,16 @@ extension EdgeLoop where World: ~Copyable {
         if forwarding.framing == .untilClose { exchanges[exchange].set(.closesAnswer) }
         if !forwarding.keepsAlive { exchanges[exchange].clear(.keepsClient) }
         if isEventStream(in: pool.bytes(of: block)) { exchanges[exchange].clear(.buffersAnswer) }
-        guard writeAnswerHead(exchange, client, forwarding, in: pool.bytes(of: block)) else {
+        switch writeAnswerHead(exchange, client, forwarding, in: pool.bytes(of: block)) {
+        case .done: break
+        case .memoryIsScarce:
+            holdAnswerHead(exchange)
+            return false
+        case .tooLong:
             loseUpstream(upstream, .httpResponseHeaderSectionSize)
             return false
         }
+        if exchanges[exchange].has(.isOurs) { noteException(exchange, in: pool.bytes(of: block)) }
         consumeAnswer(upstream, length)
         exchanges[exchange].result.status = responseHead.status
         exchanges[exchange].firstByteDeadline = TimerWheel.never
@@ -63,13 +71,19 @@ extension EdgeLoop where World: ~Copyable {
         return true
     }
 
+    /// Whether the edge drains and nothing more of this client has been received: requests that
+    /// were sent one behind the other are all answered.
+    private func endsWithThisAnswer(_ client: Int) -> Bool {
+        isDraining && clients[client].inbound.isNone && !clients[client].has(.readable)
+    }
+
     private mutating func writeAnswerHead(
         _ exchange: Int, _ client: Int, _ forwarding: ResponseForwarding, in bytes: Span<UInt8>
-    ) -> Bool {
+    ) -> HeadWriting {
         var size = BlockSize.small
         while true {
             let block = pool.take(size)
-            guard !block.isNone else { return false }
+            guard !block.isNone else { return .memoryIsScarce }
             var writer = pool.writer(into: block)
             let text = pool.bytes(of: exchanges[exchange].text)
             let marks = ResponseMarks(
@@ -81,12 +95,26 @@ extension EdgeLoop where World: ~Copyable {
             if !writer.isOverfull {
                 pool.commit(writer.count, to: block)
                 clients[client].outbound.append(block, in: pool)
-                return true
+                return .done
             }
             pool.give(block)
-            guard size == .small else { return false }
+            guard size == .small else { return .tooLong }
             size = .large
         }
+    }
+
+    /// Reads the head that lies in the endpoint's block once more when there are blocks: nothing of
+    /// it has been passed on. The answer has begun to come, so that its first byte is not waited
+    /// for.
+    private mutating func holdAnswerHead(_ exchange: Int) {
+        let upstream = Int(exchanges[exchange].upstream)
+        upstreams[upstream].clear(.headRead)
+        upstreams[upstream].parser.reset()
+        upstreams[upstream].set(.isHeld)
+        exchanges[exchange].firstByteDeadline = TimerWheel.never
+        arm(exchange)
+        pauseForMemory(
+            Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
     }
 
     /// Whether the answer is an event stream, which is never held back.
@@ -96,34 +124,36 @@ extension EdgeLoop where World: ~Copyable {
     }
 
     /// Passes an interim answer on: 100 to a client that waits for it, others to any HTTP/1.1
-    /// client.
-    ///
-    /// - Returns: false when the exchange has ended over it.
-    mutating func passInterim(_ exchange: Int, _ block: BlockID) -> Bool {
-        guard !exchanges[exchange].has(.isHTTP10) else { return true }
-        if responseHead.status == 100 {
-            guard exchanges[exchange].has(.expectsContinue) else { return true }
-            exchanges[exchange].clear(.expectsContinue)
-        }
+    /// client. The exchange may have ended over it; where a 100 finds no block its head is held.
+    mutating func passInterim(_ exchange: Int, _ block: BlockID) {
+        let isContinue = responseHead.status == 100
+        guard !exchanges[exchange].has(.isHTTP10),
+            !isContinue || exchanges[exchange].has(.expectsContinue)
+        else { return }
         let client = Int(exchanges[exchange].client)
         let out = pool.take(.large)
-        guard !out.isNone else { return true }
+        guard !out.isNone else {
+            // Nobody waits for the others.
+            if isContinue { holdAnswerHead(exchange) }
+            return
+        }
         var writer = pool.writer(into: out)
         writer.write(informational: responseHead, from: pool.bytes(of: block))
-        if writer.isOverfull {
-            pool.give(out)
-            return true
-        }
+        guard !writer.isOverfull else { return pool.give(out) }
         pool.commit(writer.count, to: out)
         clients[client].outbound.append(out, in: pool)
-        let generation = exchanges.generation(at: exchange)
+        if isContinue {
+            exchanges[exchange].clear(.expectsContinue)
+            setBodyDeadline(exchange)
+        }
         flushClient(client)
-        return exchanges.holds(exchange, generation: generation)
     }
 
-    /// Tells the client to send its body.
+    /// Tells the client to send its body. The block of its head has just been given back, so that
+    /// only one who has begun to send can find none; he does not wait.
     mutating func sendContinue(_ exchange: Int) {
         exchanges[exchange].clear(.expectsContinue)
+        setBodyDeadline(exchange)
         let client = Int(exchanges[exchange].client)
         let block = pool.take(.small)
         guard !block.isNone else { return }
@@ -140,7 +170,7 @@ extension EdgeLoop where World: ~Copyable {
     /// - Returns: false, with nothing written, when the edge has no block left.
     mutating func endAnswer(_ exchange: Int, _ block: BlockID) -> Bool {
         guard exchanges[exchange].has(.chunksAnswer) else { return true }
-        let out = pool.take(.large)
+        let out = pool.take(block.isNone || trailers.count == 0 ? .small : .large)
         guard !out.isNone else {
             trailers.removeAll()
             return false
@@ -153,9 +183,7 @@ extension EdgeLoop where World: ~Copyable {
         }
         trailers.removeAll()
         pool.commit(writer.count, to: out)
-        var piece = BlockChain()
-        piece.append(out, in: pool)
-        putBehind(exchange, &piece)
+        putBehind(exchange, out)
         return true
     }
 
@@ -187,7 +215,7 @@ extension EdgeLoop where World: ~Copyable {
         _ exchange: Int, status: UInt16, _ failure: Failure, detail: Span<UInt8>
     ) {
         let client = Int(exchanges[exchange].client)
-        if isDraining || !exchanges[exchange].has(.requestReceived) {
+        if endsWithThisAnswer(client) || !exchanges[exchange].has(.requestReceived) {
             exchanges[exchange].clear(.keepsClient)
         }
         leaveQueue(exchange)

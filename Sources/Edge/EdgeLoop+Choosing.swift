@@ -166,18 +166,16 @@ extension EdgeLoop where World: ~Copyable {
     mutating func mayRetry(_ exchange: Int) -> Bool {
         let service = Int(exchanges[exchange].service)
         guard service >= 0 else { return false }
-        var attempts = Int(exchanges[exchange].state.retries) + 1
-        // A dead idle connection is none, but for a worker of ours: those never close one, so that
-        // it has died, and perhaps of the request.
-        if exchanges[exchange].state.hasMetStaleConnection, !exchanges[exchange].has(.isOurs) {
-            attempts -= 1
-        }
+        let attempts = Int(exchanges[exchange].result.retries) + 1
         return balancer.mayRetry(service: settings.services[service].slot, attempts: attempts)
     }
 
     /// Tries a request again: elsewhere, unless it was only the connection that was stale.
     mutating func retry(_ exchange: Int, _ failure: Failure) {
-        counters.add(.retries)
+        let retries = exchanges[exchange].state.retries(
+            countsStale: exchanges[exchange].has(.isOurs))
+        if retries > exchanges[exchange].result.retries { counters.add(.retries) }
+        exchanges[exchange].result.retries = retries
         exchanges[exchange].lastFailure = failure
         clearDeadlines(exchange)
         // While it waits for a place its body is not read, however long that takes.

@@ -11,12 +11,25 @@ extension EdgeLoop where World: ~Copyable {
         if readiness.contains(.failed) {
             return clientBroke(client)
         }
-        if readiness.contains(.peerClosed) || readiness.contains(.hungUp) {
-            clients[client].set([.peerClosed, .readable])
-        }
         if readiness.contains(.readable) { clients[client].set(.readable) }
         if readiness.contains(.writable) { clients[client].clear(.blocked) }
+        if readiness.contains(.peerClosed) || readiness.contains(.hungUp) {
+            return clientHalfClosed(client)
+        }
         continueClient(client)
+    }
+
+    /// The client sends no more. Where it may be waiting for its answer its kernel is asked from
+    /// time to time: the end of a stream looks the same when it is gone.
+    private mutating func clientHalfClosed(_ client: Int) {
+        clients[client].set([.peerClosed, .readable])
+        let generation = clients.generation(at: client)
+        continueClient(client)
+        guard clients.holds(client, generation: generation), clients[client].exchange >= 0,
+            !clients[client].has(.isProbed)
+        else { return }
+        clients[client].set(.isProbed)
+        network.probe(clients[client].stream)
     }
 
     /// Goes on with a client wherever it stands: after an event, or when its turn has come again.
@@ -56,7 +69,8 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func receive(_ client: Int) -> Bool {
         var block = clients[client].inbound
         if block.isNone {
-            block = pool.take(clients[client].phase == .reading ? .small : .large)
+            let isHead = clients[client].phase == .reading
+            block = isHead ? pool.take(.small) : pool.takeForBytes()
             guard !block.isNone else {
                 pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
                 return false
@@ -64,7 +78,10 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].inbound = block
         } else if pool.room(in: block) == 0 {
             block = pool.widen(block)
-            guard !block.isNone else { return false }
+            guard !block.isNone else {
+                pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
+                return false
+            }
             clients[client].inbound = block
         }
         switch network.receive(clients[client].stream, into: block, of: pool) {
@@ -105,7 +122,7 @@ extension EdgeLoop where World: ~Copyable {
             let exchange = Int(clients[client].exchange)
             let upstream = Int(exchanges[exchange].upstream)
             return exchanges[exchange].has(.sendingBroke)
-                || upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
+                || upstreams[upstream].outbound.count < unsentBytesMax
         }
     }
 
@@ -197,6 +214,7 @@ extension EdgeLoop where World: ~Copyable {
             clients[client].set(.watchesWrites)
             network.rewatch(clients[client].stream, token: token(client: client), writable: true)
         }
+        _ = noteTaken(client)
         if clients[client].phase == .busy || clients[client].phase == .reading {
             clients[client].set(.isTimed)
             timers.set(client, to: now + settings.options.timeouts.body)
@@ -220,10 +238,13 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Ends a connection after its last answer: at once when nothing unread can be there, else with
     /// a while of listening.
-    mutating func endClient(_ client: Int) {
+    ///
+    /// - Parameter isSending: the last request has not come to its end. What is on its way would
+    ///   meet a reset, and that may take the answer from the client (RFC 9112 section 9.6).
+    mutating func endClient(_ client: Int, isSending: Bool = false) {
         if !clients[client].has(.ended) { note(.finished, client) }
         let isQuiet =
-            clients[client].inbound.isNone && !clients[client].has(.readable)
+            clients[client].inbound.isNone && !clients[client].has(.readable) && !isSending
             || clients[client].has(.ended)
         if isQuiet, clients[client].phase != .lingering { return closeClient(client) }
         guard clients[client].phase != .lingering else { return }

@@ -10,80 +10,94 @@ extension EdgeLoop where World: ~Copyable {
     /// - Returns: false when there is no room in the file and what is in it goes before, or the
     ///   edge has no block left; nothing has changed then.
     mutating func appendAnswer(_ exchange: Int, _ data: Span<UInt8>) -> Bool {
-        let client = Int(exchanges[exchange].client)
         let isChunked = exchanges[exchange].has(.chunksAnswer)
         guard isSpooling(exchange) || mustSpool(exchange, data.count) else {
+            let client = Int(exchanges[exchange].client)
             return append(data, inChunks: isChunked, to: &clients[client].outbound)
         }
-        var piece = BlockChain()
-        defer { piece.giveAll(to: pool) }
-        guard append(data, inChunks: isChunked, to: &piece) else { return false }
-        return spool(exchange, piece)
+        guard !exchanges[exchange].has(.spoolFailed),
+            append(data, inChunks: isChunked, to: &exchanges[exchange].spoolEnd)
+        else { return false }
+        exchanges[exchange].set(.isSpooling)
+        spoolIfGrown(exchange)
+        return true
     }
 
-    /// Whether a part of the answer waits in a file: what comes now goes behind it.
-    func isSpooling(_ exchange: Int) -> Bool {
-        let spool = Int(exchanges[exchange].spool)
-        return spool >= 0 && spools[spool].count > 0
+    /// Whether a part of the answer waits for its file or in it: what comes now goes behind it.
+    func isSpooling(_ exchange: Int) -> Bool { exchanges[exchange].has(.isSpooling) }
+
+    /// Bytes of an answer that wait in memory, and of any side that wait to be sent before no more
+    /// are read for it: little while blocks are scarce, so that slow clients cannot hold all of
+    /// them.
+    var responseMemoryMax: Int {
+        let most = settings.options.limits.responseMemoryBytes
+        return pool.isScarce ? min(most, BlockSize.small.bytes) : most
+    }
+
+    var unsentBytesMax: Int {
+        pool.isScarce ? BlockSize.small.bytes : EdgeLimits.unsentBytesMax
     }
 
     /// Whether memory is full and the file may be used.
     func mustSpool(_ exchange: Int, _ count: Int) -> Bool {
         guard exchanges[exchange].has(.buffersAnswer) else { return false }
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
-        return waiting + count > settings.options.limits.responseMemoryBytes && maySpool(exchange)
+        return waiting + count > responseMemoryMax && maySpool(exchange)
     }
 
     /// Whether the file has room by its limit, and has not failed.
     func maySpool(_ exchange: Int) -> Bool {
         guard !exchanges[exchange].has(.spoolFailed) else { return false }
         let spool = Int(exchanges[exchange].spool)
-        guard spool >= 0 else {
-            return settings.options.limits.responseFileBytes > 0 && !spools.isFull
-        }
-        return spools[spool].written < UInt64(settings.options.limits.responseFileBytes)
+        if spool < 0, spools.isFull { return false }
+        let written = spool >= 0 ? spools[spool].written : 0
+        let count = written + UInt64(exchanges[exchange].spoolEnd.count)
+        return count < UInt64(settings.options.limits.responseFileBytes)
     }
 
-    /// Writes to the answer's file. Where that fails the bytes stay in memory and the endpoint has
-    /// to wait.
-    private mutating func spool(_ exchange: Int, _ piece: BlockChain) -> Bool {
-        let client = Int(exchanges[exchange].client)
+    /// Writes what has gathered for the answer's file when it is a block's worth, so that small
+    /// pieces do not cost a write each. Where that fails the bytes stay in memory and the endpoint
+    /// has to wait.
+    private mutating func spoolIfGrown(_ exchange: Int) {
+        let size = pool.isScarce ? BlockSize.small : .large
+        guard exchanges[exchange].spoolEnd.count >= size.bytes,
+            !exchanges[exchange].has(.spoolFailed)
+        else { return }
         do throws(SystemError) {
             if exchanges[exchange].spool < 0 {
                 let file = try SpoolFile(in: settings.spoolFolder)
                 exchanges[exchange].spool = Int32(spools.insert(file))
             }
-            try spools[Int(exchanges[exchange].spool)].append(piece, of: pool)
-            return true
+            try spools[Int(exchanges[exchange].spool)].append(
+                exchanges[exchange].spoolEnd, of: pool)
+            exchanges[exchange].spoolEnd.giveAll(to: pool)
         } catch {
             reportSpool(error)
             exchanges[exchange].set(.spoolFailed)
-            // Order holds: memory takes it only when nothing waits in the file before it.
-            guard !isSpooling(exchange) else { return false }
-            return piece.appendCopy(to: &clients[client].outbound, in: pool)
         }
     }
 
-    /// Reads the next part of the answer back from its file; what waits for the file's end follows
-    /// it.
+    /// Reads the next part of the answer back from its file; what has gathered for the file's end
+    /// follows it from memory.
     ///
     /// - Returns: whether there is something to send now; false also when the exchange has ended
     ///   over it.
     mutating func refillFromSpool(_ exchange: Int) -> Bool {
+        guard isSpooling(exchange) else { return false }
         let client = Int(exchanges[exchange].client)
-        guard isSpooling(exchange) else {
-            guard !exchanges[exchange].answerEnd.isEmpty else { return false }
-            clients[client].outbound.append(
-                contentsOf: &exchanges[exchange].answerEnd, in: pool)
-            return true
+        let spool = Int(exchanges[exchange].spool)
+        guard spool >= 0, spools[spool].count > 0 else {
+            exchanges[exchange].clear(.isSpooling)
+            clients[client].outbound.append(contentsOf: &exchanges[exchange].spoolEnd, in: pool)
+            return !clients[client].outbound.isEmpty
         }
-        let block = pool.take(.large)
+        let block = pool.takeForBytes()
         guard !block.isNone else {
             pauseForMemory(Token(.client, client, generation: clients.generation(at: client)))
             return false
         }
         do throws(SystemError) {
-            _ = try spools[Int(exchanges[exchange].spool)].read(into: block, of: pool)
+            _ = try spools[spool].read(into: block, of: pool)
         } catch {
             reportSpool(error)
         }
@@ -93,7 +107,7 @@ extension EdgeLoop where World: ~Copyable {
             return false
         }
         // The limit is the file's: an emptied one has room again.
-        if !isSpooling(exchange) { spools[Int(exchanges[exchange].spool)].restart() }
+        if spools[spool].count == 0 { spools[spool].restart() }
         clients[client].outbound.append(block, in: pool)
         return true
     }
@@ -121,18 +135,14 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Puts framing behind everything that waits for the client, in its file if a part does. It is
-    /// little, and the last of an answer: where the file takes no more it stays in memory.
-    mutating func putBehind(_ exchange: Int, _ piece: inout BlockChain) {
-        let client = Int(exchanges[exchange].client)
+    /// Puts framing, a block of it, behind everything that waits for the client. It is little, and
+    /// the last of an answer: there is always room.
+    mutating func putBehind(_ exchange: Int, _ block: BlockID) {
         guard isSpooling(exchange) else {
-            return clients[client].outbound.append(contentsOf: &piece, in: pool)
+            return clients[Int(exchanges[exchange].client)].outbound.append(block, in: pool)
         }
-        if spool(exchange, piece) {
-            piece.giveAll(to: pool)
-        } else {
-            exchanges[exchange].answerEnd.append(contentsOf: &piece, in: pool)
-        }
+        exchanges[exchange].spoolEnd.append(block, in: pool)
+        spoolIfGrown(exchange)
     }
 
     /// Copies bytes behind a chain's last one, as one chunk if asked (RFC 9112 section 7.1).

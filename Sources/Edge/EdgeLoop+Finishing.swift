@@ -12,8 +12,8 @@ extension EdgeLoop where World: ~Copyable {
     mutating func finish(_ exchange: Int) {
         let client = Int(exchanges[exchange].client)
         let wasTunnel = clients[client].phase == .tunneling
-        let keeps =
-            exchanges[exchange].has(.keepsClient) && exchanges[exchange].has(.requestReceived)
+        let isSending = !exchanges[exchange].has(.requestReceived)
+        let keeps = exchanges[exchange].has(.keepsClient) && !isSending
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
         if wasTunnel {
@@ -23,20 +23,23 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].phase = .reading
         guard keeps, !clients[client].has(.closing) else {
             clients[client].set(.closing)
-            return endClient(client)
+            return endClient(client, isSending: isSending)
         }
         if clients[client].has(.ended), clients[client].inbound.isNone {
             return closeClient(client)
         }
-        timers.set(client, to: now + settings.options.timeouts.idle)
+        timers.set(client, to: now + idleTime)
         if !clients[client].inbound.isNone || clients[client].has(.readable) {
             queue(client: client)
         }
     }
 
     /// Breaks the client's connection: the answer cannot be completed, and must not look complete.
+    /// What of it waits is sent first, once, so that the client sees an answer that broke and not a
+    /// connection that was stale.
     mutating func cut(_ exchange: Int, _ failure: Failure) {
         let client = Int(exchanges[exchange].client)
+        sendLast(client)
         let mustReset = exchanges[exchange].has(.closesAnswer)
         exchanges[exchange].result.failure = failure
         exchanges[exchange].result.outcome = outcome(of: failure, exchange)
@@ -49,14 +52,25 @@ extension EdgeLoop where World: ~Copyable {
         closeClient(client, isBroken: mustReset)
     }
 
-    /// The client is gone, or the time of a drain is over: the record is made now, and a worker of
-    /// ours finishes what it has begun.
+    /// Gives what waits for a client to its stream, as far as that takes it at once.
+    private mutating func sendLast(_ client: Int) {
+        guard !clients[client].outbound.isEmpty, !clients[client].has(.blocked) else { return }
+        let sent = network.send(clients[client].stream, clients[client].outbound, of: pool)
+        guard case .bytes(let count) = sent else { return }
+        clients[client].outbound.consume(count, in: pool)
+        clients[client].bytesOut += UInt64(count)
+    }
+
+    /// The client is gone or given up, or the time of a drain is over: the record is made now, and
+    /// a worker of ours finishes what it has begun. An answer that ends with its connection must
+    /// not look complete.
     mutating func abandon(_ exchange: Int, as outcome: Outcome = .clientClosed) {
         let client = Int(exchanges[exchange].client)
+        let mustReset = exchanges[exchange].has(.closesAnswer)
         exchanges[exchange].result.outcome = outcome
         if exchanges[exchange].upstream >= 0 { detach(exchange) }
         end(exchange)
-        closeClient(client)
+        closeClient(client, isBroken: mustReset)
     }
 
     /// Parts a request from its endpoint before the answer has ended.
@@ -103,7 +117,7 @@ extension EdgeLoop where World: ~Copyable {
         timers.clear(timer(exchange: exchange))
         if !exchanges[exchange].text.isNone { pool.give(exchanges[exchange].text) }
         freeBody(exchange)
-        exchanges[exchange].answerEnd.giveAll(to: pool)
+        exchanges[exchange].spoolEnd.giveAll(to: pool)
         if exchanges[exchange].spool >= 0 { spools.remove(at: Int(exchanges[exchange].spool)) }
         exchanges.remove(at: exchange)
     }

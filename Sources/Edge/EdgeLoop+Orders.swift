@@ -72,13 +72,15 @@ extension EdgeLoop where World: ~Copyable {
     /// Takes no new connection but those that wait, ends each with its next answer, and itself with
     /// the last one.
     ///
-    /// - Parameter closesIdle: connections without a request are closed (a stop); otherwise each
-    ///   gets one more answer (a reload), because the client may be sending at this moment.
+    /// - Parameter closesIdle: connections without a request are closed (a stop), those with one
+    ///   behind its answer; otherwise each gets one more answer (a reload), because the client may
+    ///   be sending at this moment.
     mutating func drain(within nanoseconds: UInt64, closesIdle: Bool) {
         if !isDraining { stopAccepting() }
         drainDeadline = min(drainDeadline, now + nanoseconds)
         closeIdleUpstreams()
         guard closesIdle else { return }
+        idleTime = 0
         for client in 0..<clients.highWater where clients.isUsed(client) {
             guard clients[client].phase == .reading, clients[client].exchange < 0,
                 clients[client].inbound.isNone, clients[client].outbound.isEmpty

@@ -42,9 +42,9 @@ extension EdgeLoop where World: ~Copyable {
         let waiting = clients[Int(exchanges[exchange].client)].outbound.count
         if exchanges[exchange].has(.buffersAnswer) {
             if isSpooling(exchange) { return maySpool(exchange) }
-            return waiting < settings.options.limits.responseMemoryBytes || maySpool(exchange)
+            return waiting < responseMemoryMax || maySpool(exchange)
         }
-        return waiting < EdgeLimits.unsentBytesMax
+        return waiting < unsentBytesMax
     }
 
     /// Receives once.
@@ -53,7 +53,7 @@ extension EdgeLoop where World: ~Copyable {
     private mutating func receiveAnswer(_ upstream: Int) -> Bool {
         var block = upstreams[upstream].inbound
         if block.isNone {
-            block = pool.take(.large)
+            block = pool.takeForBytes()
             guard !block.isNone else {
                 pauseForMemory(
                     Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
@@ -61,11 +61,18 @@ extension EdgeLoop where World: ~Copyable {
             }
             upstreams[upstream].inbound = block
         } else if pool.room(in: block) == 0 {
-            block = pool.widen(block)
-            guard !block.isNone else {
-                loseUpstream(upstream, .httpResponseHeaderSectionSize)
+            let wider = pool.widen(block)
+            guard !wider.isNone else {
+                // A small one that cannot grow is our want; a large one is the answer's length.
+                if pool.size(of: block) == .large {
+                    loseUpstream(upstream, .httpResponseHeaderSectionSize)
+                } else {
+                    pauseForMemory(
+                        Token(.upstream, upstream, generation: upstreams.generation(at: upstream)))
+                }
                 return false
             }
+            block = wider
             upstreams[upstream].inbound = block
         }
         switch network.receive(upstreams[upstream].stream, into: block, of: pool) {
@@ -135,9 +142,14 @@ extension EdgeLoop where World: ~Copyable {
                 exchanges[exchange].result.firstByte = now - exchanges[exchange].startedAt
             }
             if responseHead.isInformational {
-                let mayGoOn = exchange < 0 || passInterim(exchange, block)
-                if mayGoOn { consumeAnswer(upstream, length) }
-                return mayGoOn
+                let generation = upstreams.generation(at: upstream)
+                if exchange >= 0 { passInterim(exchange, block) }
+                // A worker of ours goes on also when its client has gone over it.
+                guard upstreams.holds(upstream, generation: generation),
+                    !upstreams[upstream].has(.isHeld)
+                else { return false }
+                consumeAnswer(upstream, length)
+                return true
             }
             upstreams[upstream].set(.headRead)
             if !responseHead.keepsAlive { upstreams[upstream].set(.isSpent) }

@@ -34,7 +34,6 @@ extension EdgeLoop where World: ~Copyable {
     /// Raises `request_finished`, once, and writes the log line.
     mutating func record(_ exchange: Int) {
         exchanges[exchange].result.duration = now - exchanges[exchange].startedAt
-        exchanges[exchange].result.retries = exchanges[exchange].state.retries
         count(exchange)
         let text = pool.bytes(of: exchanges[exchange].text)
         let endpoint = endpointName(exchange)
@@ -297,6 +296,16 @@ extension EdgeLoop where World: ~Copyable {
         spoolReportAt = now + 1_000_000_000
         journal.begin(.error, "spool_failed", wall: wall)
         journal.add("cause", text: error.description)
+        journal.end()
+    }
+
+    /// Slow clients hold most of the memory for bytes on their way.
+    mutating func reportScarcity() {
+        scarceReportAt = now + EdgeLimits.scarceReportNanoseconds
+        journal.begin(.warning, "memory_scarce", wall: wall)
+        journal.add("blocks", pool.takenLarge)
+        journal.add("of", pool.largeCount)
+        journal.add("clients", clients.count)
         journal.end()
     }
 

@@ -18,7 +18,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].phase = .busy
         timers.set(client, to: TimerWheel.never)
         guard !exchanges.isFull else { return turnAway(client) }
-        let exchange = exchanges.insert(makeExchange(client, in: pool.bytes(of: block)))
+        let exchange = exchanges.insert(
+            makeExchange(client, in: pool.bytes(of: block), length: headLength))
         clients[client].exchange = Int32(exchange)
         let decision = route(exchange, client, in: pool.bytes(of: block))
         guard writeText(exchange, client, decision, in: pool.bytes(of: block), length: headLength)
@@ -32,7 +33,9 @@ extension EdgeLoop where World: ~Copyable {
         carryOut(decision, exchange)
     }
 
-    private mutating func makeExchange(_ client: Int, in bytes: Span<UInt8>) -> Exchange {
+    private mutating func makeExchange(
+        _ client: Int, in bytes: Span<UInt8>, length: Int
+    ) -> Exchange {
         var flags: Exchange.Flags = []
         switch requestHead.method {
         case .head: flags.insert(.isHead)
@@ -40,7 +43,9 @@ extension EdgeLoop where World: ~Copyable {
         default: break
         }
         if requestHead.version == .http10 { flags.insert(.isHTTP10) }
-        if requestHead.keepsAlive, !isDraining { flags.insert(.keepsClient) }
+        // A draining connection ends with the last request that has been received.
+        let isLast = isDraining && bytes.count == length && !clients[client].has(.readable)
+        if requestHead.keepsAlive, !isLast { flags.insert(.keepsClient) }
         if requestHead.expectsContinue { flags.insert(.expectsContinue) }
         if requestHead.upgrade == .webSocket { flags.insert(.wantsUpgrade) }
         if requestHead.framing == .none || requestHead.framing == .length(0) {
@@ -101,7 +106,11 @@ extension EdgeLoop where World: ~Copyable {
             ? BlockSize.small : .large
         while true {
             let block = pool.take(size)
-            guard !block.isNone else { break }
+            guard !block.isNone else {
+                discard(exchange)
+                turnAway(client)
+                return false
+            }
             var writer = pool.writer(into: block)
             writeFacts(exchange, client, in: bytes, to: &writer)
             switch decision {
@@ -123,7 +132,7 @@ extension EdgeLoop where World: ~Copyable {
             size = .large
         }
         discard(exchange)
-        if size == .large { refuse(client, .headTooLong) } else { turnAway(client) }
+        refuse(client, .headTooLong)
         return false
     }
 

@@ -13,7 +13,7 @@ extension EdgeLoop where World: ~Copyable {
         let upstream = Int(exchanges[exchange].upstream)
         guard upstream >= 0, upstreams[upstream].phase == .busy else { return false }
         return exchanges[exchange].has(.sendingBroke)
-            || upstreams[upstream].outbound.count < EdgeLimits.unsentBytesMax
+            || upstreams[upstream].outbound.count < unsentBytesMax
     }
 
     /// Reads what has come of a request's body, and hands it on or collects it.
@@ -134,7 +134,7 @@ extension EdgeLoop where World: ~Copyable {
         guard exchanges[exchange].has(.chunksRequest), upstream >= 0,
             !exchanges[exchange].has(.sendingBroke)
         else { return true }
-        let out = pool.take(.large)
+        let out = pool.take(block.isNone || trailers.count == 0 ? .small : .large)
         guard !out.isNone else {
             loseUpstream(upstream, .proxyInternalError)
             return false
@@ -177,12 +177,14 @@ extension EdgeLoop where World: ~Copyable {
         if exchanges[exchange].body >= 0 { bodies[Int(exchanges[exchange].body)].rewind() }
         let generation = exchanges.generation(at: exchange)
         pumpRequest(exchange)
-        // What came with the head of a streamed request waits in the client's block.
         guard exchanges.holds(exchange, generation: generation),
-            !exchanges[exchange].has(.requestReceived), exchanges[exchange].upstream >= 0
+            !exchanges[exchange].has(.requestSent), exchanges[exchange].upstream >= 0
         else { return }
         arm(exchange)
-        queue(client: Int(exchanges[exchange].client))
+        // What came with the head of a streamed request waits in the client's block.
+        if !exchanges[exchange].has(.requestReceived) {
+            queue(client: Int(exchanges[exchange].client))
+        }
     }
 
     /// Puts the head together from its parts, with what is known only now.

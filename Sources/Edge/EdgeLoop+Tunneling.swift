@@ -13,6 +13,8 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].phase = .tunneling
         exchanges[exchange].firstByteDeadline = TimerWheel.never
         exchanges[exchange].requestDeadline = TimerWheel.never
+        // No file is between the two: who does not take what there is slows the other.
+        exchanges[exchange].clear(.buffersAnswer)
         arm(exchange)
         upstreams[upstream].set(.isSpent)
         touchTunnel(exchange)
@@ -23,7 +25,7 @@ extension EdgeLoop where World: ~Copyable {
 
     /// Something passed. What a broken endpoint has left behind the client has to take as fast as
     /// any answer.
-    private mutating func touchTunnel(_ exchange: Int) {
+    mutating func touchTunnel(_ exchange: Int) {
         let timeouts = settings.options.timeouts
         let isBroken = exchanges[exchange].has(.sendingBroke)
         timers.set(

@@ -73,6 +73,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// The next moments at which descriptors or the spool may be complained about again.
     var exhaustedReportAt: UInt64 = 0
     var spoolReportAt: UInt64 = 0
+    var scarceReportAt: UInt64 = 0
     /// Connections that were closed at once, for their address or for want of memory, and pauses at
     /// `limits.connections`; the next moment at which one of them is said.
     var addressReport = RareReport()
@@ -87,6 +88,8 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var isDraining = false
     /// When a drain ends whatever still runs.
     var drainDeadline = TimerWheel.never
+    /// How long a connection may wait for its next request: `timeout.idle`, and in a stop no time.
+    var idleTime: UInt64
     /// Connections wait for memory until this moment.
     var starvedUntil = TimerWheel.never
     /// When free places are looked for again, while requests wait.
@@ -123,6 +126,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         requestHead = RequestHead(fieldCapacity: settings.requestLimits.fieldCount)
         responseHead = ResponseHead(fieldCapacity: FieldTable.countMax)
         trailers = FieldTable(capacity: settings.requestLimits.fieldCount)
+        idleTime = settings.options.timeouts.idle
         self.network = network
         self.settings = settings
         self.routes = routes
@@ -154,6 +158,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
             dispatch(Token(bits: bits), readiness)
         }
         goOn()
+        if pool.isScarce, now >= scarceReportAt { reportScarcity() }
         fireTimers()
         serveQueue()
         resumeAcceptingIfDue()

@@ -8,13 +8,13 @@ public struct EdgeOptions: Sendable, Equatable {
         public var handshake: UInt64
         /// From a request's first byte to the end of its head.
         public var header: UInt64
-        /// Between two reads of a body.
+        /// Between two reads of a request body, and without a byte taken of a response.
         public var body: UInt64
         /// Between two requests on a connection.
         public var idle: UInt64
         /// Without a byte either way in an upgraded connection.
         public var tunnel: UInt64
-        /// The slowest a body may come, in bytes a second.
+        /// The slowest a request body may come, in bytes a second, beyond `body` once.
         public var bodyRate: Int
     }
 
@@ -78,11 +78,13 @@ extension EdgeOptions {
         "from the first byte of a request to the end of its head", example: "5s")
     static let body = Setting(
         "timeout.body", .duration(), default: "30s",
-        "between two reads of a request body, and between two writes of a response",
+        "the longest a client may send nothing of its request body, or take nothing of its response",
         example: "1m")
     static let bodyRate = Setting(
         "timeout.body_rate", .rate(0...(1 << 30)), default: "500B/s",
-        "the slowest a request body may come, as a mean; 0B/s turns it off", example: "1KiB/s")
+        "the slowest a request body may come, as a mean, once it takes longer than timeout.body; "
+            + "0B/s turns it off",
+        example: "1KiB/s")
     static let idle = Setting(
         "timeout.idle", .duration(), default: "60s",
         "how long a connection may wait for its next request", example: "75s")

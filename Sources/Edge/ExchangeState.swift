@@ -73,8 +73,8 @@ enum ExchangeAction: Equatable {
 /// The life of one request as decisions: events in, actions out, nothing else touched.
 struct ExchangeState {
     private(set) var phase = ExchangePhase.collecting
-    /// Times the request was sent again.
-    private(set) var retries: UInt16 = 0
+    /// Tries beyond the first, those of a stale connection among them; see `retries`.
+    private var furtherTries: UInt16 = 0
     /// The request may be sent twice (RFC 9110 section 9.2.2).
     let isIdempotent: Bool
     /// A dead idle connection was met before; it is met once without counting as an attempt, and no
@@ -166,7 +166,7 @@ struct ExchangeState {
     private mutating func retryOrAnswer(_ failure: Failure, mayRetry: Bool) -> ExchangeAction {
         let isStale = meetsStaleConnection(failure)
         if isStale || mayRetry && wantsRetry(failure) {
-            retries += 1
+            furtherTries += 1
             wasStale = isStale
             if isStale { hasMetStaleConnection = true }
             wasSent = false
@@ -175,6 +175,14 @@ struct ExchangeState {
         }
         phase = .delivering
         return .answer(failure)
+    }
+
+    /// Tries beyond the first that count as attempts: against `retry.attempts`, and in the log.
+    ///
+    /// - Parameter countsStale: whether a connection that was found dead was one. A worker of ours
+    ///   never closes one, so that it has died, and perhaps of the request.
+    func retries(countsStale: Bool) -> UInt16 {
+        hasMetStaleConnection && !countsStale ? furtherTries - 1 : furtherTries
     }
 
     /// Whether a failure is one that another endpoint may mend, so that the budget has to be asked.

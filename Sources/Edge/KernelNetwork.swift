@@ -157,10 +157,19 @@ struct KernelNetwork: ~Copyable, Network {
         return StreamSocket.peek(stream, into: &bytes) == .wouldBlock
     }
 
+    func unacknowledged(_ stream: Int32) -> Int? { StreamSocket.unacknowledged(stream) }
+
+    func recordBytes(_ stream: Int32) -> UInt64 { sessions[session(of: stream)].bytesReceived }
+
     mutating func shutdownWrite(_ stream: Int32) {
         let slot = session(of: stream)
         if slot >= 0 { _ = sessions[slot].shutdown() }
         StreamSocket.shutdownWrite(stream)
+    }
+
+    mutating func probe(_ stream: Int32) {
+        StreamSocket.probePeer(
+            stream, everySeconds: EdgeLimits.probeSeconds, times: EdgeLimits.probesMax)
     }
 
     mutating func close(_ stream: Int32, isBroken: Bool) {

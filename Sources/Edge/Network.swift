@@ -64,7 +64,13 @@ protocol Network: ~Copyable {
     ) -> SendResult
     /// Whether nothing at all waits on a stream, not even its end; takes nothing.
     mutating func isQuiet(_ stream: Int32) -> Bool
+    /// Bytes that a stream took and its peer has not; nil where nobody can tell.
+    func unacknowledged(_ stream: Int32) -> Int?
+    /// Bytes that have come on a stream that speaks TLS, those of an unfinished record as well.
+    func recordBytes(_ stream: Int32) -> UInt64
     mutating func shutdownWrite(_ stream: Int32)
+    /// Finds out by and by whether a stream's peer is gone; the stream is reported broken then.
+    mutating func probe(_ stream: Int32)
     /// - Parameter isBroken: the peer has to see a break, not an end.
     mutating func close(_ stream: Int32, isBroken: Bool)
 

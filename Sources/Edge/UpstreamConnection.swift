@@ -47,6 +47,8 @@ struct UpstreamConnection {
     var context = ResponseContext(isHead: false, allowsUpgrade: false)
     /// When the request now on it was begun to be sent.
     var sentAt: UInt64 = 0
+    /// Bytes of a tunnel it had taken off our kernel when that was last asked.
+    var taken = 0
     /// Neighbours in the endpoint's list of idle connections, -1 for none.
     var previousIdle: Int32 = -1
     var nextIdle: Int32 = -1

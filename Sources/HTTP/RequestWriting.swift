@@ -92,7 +92,7 @@ extension ByteWriter {
     }
 
     /// Writes what `proxy-peer` says behind the place: `SCHEME REMOTE REMOTE_PORT SERVER_PORT
-    /// PREFIX` and CRLF.
+    /// PREFIX`, the client's protocol where that is not HTTP/1.1, and CRLF.
     public mutating func write(
         peerOf head: borrowing RequestHead, from bytes: Span<UInt8>, origin: RequestOrigin,
         as forwarding: RequestForwarding
@@ -106,6 +106,7 @@ extension ByteWriter {
         write(" ")
         let prefix = bytes.extracting(head.strippedPrefix(forwarding.strippedBytes, in: bytes))
         if prefix.count > 0 { write(prefix) } else { write("-") }
+        if head.version != .http11 { write(" HTTP/1.0") }
         write("\r\n")
     }
 

@@ -162,8 +162,8 @@ package struct ListeningSocket: ~Copyable, Sendable {
         return unsafe poll(&entry, 1, 0) == 1
     }
 
-    /// Whether something accepts connections at `address` right now; refused, absent or full is a
-    /// no.
+    /// Whether something listens at `address` right now; refused or absent is a no. Full, as Unix
+    /// sockets say it (unix(7)), is a yes: who listens there is only busy.
     package static func accepts(_ address: SocketAddress) -> Bool {
         let flags = streamFlags
         let number = socket(address.family, flags, 0)
@@ -172,7 +172,7 @@ package struct ListeningSocket: ~Copyable, Sendable {
         let result = unsafe address.withRaw { raw, size in
             unsafe clinux_address_connect(number, raw, size)
         }
-        if result == 0 { return true }
+        if result == 0 || clinux_errno() == EAGAIN { return true }
         guard clinux_errno() == EINPROGRESS else { return false }
         return descriptor.isConnected(within: probeMilliseconds)
     }

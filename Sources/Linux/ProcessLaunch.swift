@@ -3,8 +3,12 @@ import CLinux
 /// A program to start, with exactly the descriptors it is meant to have.
 ///
 /// `posix_spawn`, never a bare `fork`: nothing of this process runs in the child. The child gets
-/// the descriptors listed and no other, an empty signal mask, every signal's default, and a session
-/// of its own, so that Ctrl-C on the terminal reaches only its parent.
+/// the descriptors listed and no other, an empty signal mask, every signal's default, and a process
+/// group of its own, so that Ctrl-C on the terminal reaches only its parent. Where this process has
+/// a terminal the child gets a session too, and with it no terminal: otherwise an unprivileged
+/// child could type on root's (TIOCSTI). Not elsewhere: Linux schedules sessions against each
+/// other (autogroup), and then an edge interrupts the workers in the middle of a request for each event:
+/// a Flask request on a full core costs an eighth more.
 package struct ProcessLaunch: Sendable {
     /// Path of the program; without a slash it is looked up in this process's `PATH`.
     package var program: String
@@ -14,8 +18,6 @@ package struct ProcessLaunch: Sendable {
     package var environment: [String]
     /// Where it starts; nil: here.
     package var folder: String?
-    /// A session (and so a process group) of its own.
-    package var ownSession = true
     /// The child's number for each descriptor, and ours. Numbers 0 to 2 that are not named are
     /// `/dev/null`.
     private(set) package var descriptors: [(inChild: Int32, ours: Int32)] = []
@@ -76,8 +78,10 @@ package struct ProcessLaunch: Sendable {
         unsafe posix_spawnattr_setsigmask(&attributes, &signals)
         unsafe sigfillset(&signals)
         unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-        var flags = Int32(POSIX_SPAWN_SETSIGDEF) | Int32(POSIX_SPAWN_SETSIGMASK)
-        if ownSession { flags |= Int32(POSIX_SPAWN_SETSID) }
+        unsafe posix_spawnattr_setpgroup(&attributes, 0)
+        let parting = ProcessTraits.hasTerminal ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP
+        let flags =
+            Int32(POSIX_SPAWN_SETSIGDEF) | Int32(POSIX_SPAWN_SETSIGMASK) | Int32(parting)
         unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
 
         var pid: pid_t = 0

@@ -36,6 +36,14 @@ package enum ProcessTraits {
     /// Whether descriptor `number` is a terminal.
     package static func isTerminal(_ number: Int32) -> Bool { isatty(number) == 1 }
 
+    /// Whether this process has a controlling terminal, also when none of its descriptors is one.
+    package static var hasTerminal: Bool {
+        let number = unsafe clinux_open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, 0)
+        guard number >= 0 else { return false }
+        close(number)
+        return true
+    }
+
     /// This process's environment as `NAME=value` entries.
     package static var environment: [String] {
         var entries: [String] = []

@@ -21,6 +21,15 @@ package struct SignalQueue: ~Copyable {
         descriptor = Descriptor(owning: number)
     }
 
+    /// Keeps the signals that steer a running proxy from ending one that is still reading its
+    /// configuration: they wait for the queue. Those that end a proxy end it at once until then.
+    package static func holdSteering() {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for signal in [SIGHUP, SIGUSR1, SIGUSR2] { unsafe sigaddset(&set, signal) }
+        _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
     /// The oldest signal that waits; nil when there is none. Equal ones that wait are one.
     package func next() -> Int32? {
         var info = signalfd_siginfo()

@@ -169,6 +169,13 @@ public enum StreamSocket {
         return result == 0 ? number : clinux_errno()
     }
 
+    /// Bytes that were handed to the kernel and the peer has not acknowledged; nil where the kernel
+    /// does not tell.
+    public static func unacknowledged(_ socket: Int32) -> Int? {
+        var count: Int32 = 0
+        return unsafe clinux_unacknowledged(socket, &count) == 0 ? Int(count) : nil
+    }
+
     /// Ends our direction; the peer sees the end of the stream.
     public static func shutdownWrite(_ socket: Int32) {
         shutdown(socket, Int32(SHUT_WR))
@@ -179,6 +186,23 @@ public enum StreamSocket {
         var option = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(
             socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// Lets the kernel ask the peer whether it is still there, after so many seconds of silence and
+    /// each time they have passed again; after `times` questions without an answer, or with one
+    /// that says no, the connection is broken (`Readiness.failed`).
+    ///
+    /// It tells a peer that has only ended its direction from one that has closed: the latter's
+    /// kernel forgets the connection after a while (`tcp_fin_timeout`, 60 s) and says so then.
+    public static func probePeer(_ socket: Int32, everySeconds seconds: Int32, times: Int32) {
+        func set(_ level: Int32, _ name: Int32, _ value: Int32) {
+            var value = value
+            unsafe setsockopt(socket, level, name, &value, 4)
+        }
+        set(Int32(IPPROTO_TCP), TCP_KEEPIDLE, seconds)
+        set(Int32(IPPROTO_TCP), TCP_KEEPINTVL, seconds)
+        set(Int32(IPPROTO_TCP), TCP_KEEPCNT, times)
+        set(SOL_SOCKET, SO_KEEPALIVE, 1)
     }
 
     /// Looks at the first bytes without taking them.

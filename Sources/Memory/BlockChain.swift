@@ -58,7 +58,7 @@ public struct BlockChain: Sendable {
         while rest.count > 0 {
             // Small blocks are for what is short; a chain that grows is not.
             let isShort = rest.count <= BlockSize.small.bytes && count < BlockSize.small.bytes
-            let block = pool.take(isShort ? .small : .large)
+            let block = isShort ? pool.take(.small) : pool.takeForBytes()
             guard !block.isNone else {
                 added.giveAll(to: pool)
                 return false
@@ -71,23 +71,6 @@ public struct BlockChain: Sendable {
             rest = rest.extracting(droppingFirst: fits)
         }
         append(contentsOf: &added, in: pool)
-        return true
-    }
-
-    /// Copies this chain's bytes behind another's last one.
-    ///
-    /// - Returns: false, with nothing written, when the pool's budget is used up.
-    public func appendCopy(to other: inout BlockChain, in pool: BlockPool) -> Bool {
-        var copy = BlockChain()
-        var block = head
-        while !block.isNone {
-            guard copy.append(pool.bytes(of: block), in: pool) else {
-                copy.giveAll(to: pool)
-                return false
-            }
-            block = pool.next(after: block)
-        }
-        other.append(contentsOf: &copy, in: pool)
         return true
     }
 

@@ -79,8 +79,25 @@ public struct BlockPool {
             to: State(free: (.max, .max), fresh: (0, UInt32(smallCount)), taken: (0, 0)))
     }
 
+    /// Large blocks that are taken now.
+    public var takenLarge: Int { unsafe state.pointee.taken.large }
+
     /// Blocks that are taken now, of both sizes.
     public var taken: Int { unsafe state.pointee.taken.small + state.pointee.taken.large }
+
+    /// Whether fewer than a quarter of the large blocks are left: those are for what has to be in
+    /// one piece, and bytes on their way go in small ones.
+    @inlinable public var isScarce: Bool {
+        unsafe largeCount - state.pointee.taken.large < largeCount / 4
+    }
+
+    /// An empty block for bytes that may go in any number of pieces, or `.none`.
+    @inlinable
+    public func takeForBytes() -> BlockID {
+        guard isScarce else { return takeLarge() }
+        let block = takeSmall()
+        return block.isNone ? takeLarge() : block
+    }
 
     /// An empty block, or `.none` when the budget is used up.
     @inlinable

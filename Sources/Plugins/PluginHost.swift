@@ -294,7 +294,7 @@ final class PluginHost {
                     tell(figures)
                     tell(status)
                 case "stop": stop(drain: true)
-                case "stop_now": stop(drain: false)
+                case "stop_now": stopNow()
                 case "unmute":
                     for plugin in plugins { plugin.life.unmute(now: Clock.monotonic) }
                 case "logs":
@@ -311,6 +311,16 @@ final class PluginHost {
     private func stop(drain: Bool) {
         isStopping = true
         for plugin in plugins { plugin.life.stop(now: Clock.monotonic, drain: drain) }
+    }
+
+    /// What plug-ins have started is killed with them, which a killed host could not do.
+    private func stopNow() {
+        isStopping = true
+        let now = Clock.monotonic
+        for plugin in plugins {
+            act(.closeInput, plugin, now: now)
+            act(plugin.life.stopNow(), plugin, now: now)
+        }
     }
 
     private func tell(_ packet: JSONValue) {

@@ -152,6 +152,19 @@ struct PluginLife: Equatable {
         }
     }
 
+    /// Ends it at once. Returns what is to be done.
+    mutating func stopNow() -> Action {
+        switch phase {
+        case .running, .failing, .draining, .closing, .terminating:
+            phase = .killed(isStopping: true)
+            return .kill
+        case .killed: phase = .killed(isStopping: true)
+        case .new, .waiting, .muted: phase = .stopped
+        case .stopped: break
+        }
+        return .none
+    }
+
     /// Forgets its failures, and starts it again when it was muted.
     mutating func unmute(now: UInt64) {
         recent = []

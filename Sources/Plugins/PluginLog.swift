@@ -6,16 +6,21 @@ import Signals
 struct PluginLog: ~Copyable {
     private var errors: Descriptor
     private let level: EventLevel
+    private let format: EventLine.Format
     private var line: EventLine
 
     init(errors: consuming Descriptor, level: EventLevel, format: EventLine.Format) {
+        line = EventLine(
+            format: format, bytesAtMost: LogFile.lineBytesMax(of: errors.number))
         self.errors = errors
         self.level = level
-        line = EventLine(format: format)
+        self.format = format
     }
 
     /// Goes on in another file.
     mutating func reopen(_ descriptor: consuming Descriptor) {
+        line = EventLine(
+            format: format, bytesAtMost: LogFile.lineBytesMax(of: descriptor.number))
         errors = descriptor
     }
 
@@ -33,10 +38,17 @@ struct PluginLog: ~Copyable {
         _ = Descriptor.writeNow(line.bytes, to: errors.number)
     }
 
-    /// Passes on a line that a plug-in printed.
+    /// Passes on a line that a plug-in printed; one that is too long for the log is several.
     mutating func printed(_ name: String, _ text: String) {
         guard level <= .info else { return }
-        line.output(of: name.utf8.span, text.utf8.span, wall: Clock.wall)
-        _ = Descriptor.writeNow(line.bytes, to: errors.number)
+        let bytes = text.utf8.span
+        var done = 0
+        repeat {
+            let rest = bytes.extracting(done..<bytes.count)
+            let count = line.output(of: name.utf8.span, rest, wall: Clock.wall)
+            _ = Descriptor.writeNow(line.bytes, to: errors.number)
+            done += count
+            guard count > 0 else { return }
+        } while done < bytes.count
     }
 }

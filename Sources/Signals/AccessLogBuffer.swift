@@ -26,6 +26,9 @@ public struct AccessLogBuffer: ~Copyable {
 
     /// The format that lines are added in.
     public let format: RequestLine.Format
+    /// The longest line in bytes: in a pipe a longer one would be torn by those of other edges, and
+    /// has its texts cut instead. `RequestLine.shortLineBytesMax` at least.
+    public var lineBytesAtMost = Int.max
     private var memory = ByteScratch(capacity: capacity)
     private var line = RequestLine()
     /// Bytes at the front that have been written to the descriptor.
@@ -50,8 +53,14 @@ public struct AccessLogBuffer: ~Copyable {
     ) {
         let free = memory.writer.capacity - memory.writer.count
         guard free >= Self.lineBytesMax else { return lose(1) }
-        if memory.writer.count == sent { oldestAt = now }
+        let start = memory.writer.count
+        if start == sent { oldestAt = now }
         line.write(format, facts, result, text, to: &memory.writer)
+        if memory.writer.count - start > lineBytesAtMost {
+            line.shorten(
+                format, facts, result, text, to: &memory.writer, from: start,
+                toAtMost: lineBytesAtMost)
+        }
     }
 
     /// True when nothing waits.

@@ -27,7 +27,8 @@ public enum EventLevel: UInt8, Comparable, CaseIterable, Sendable {
 ///
 /// One value makes one line after the other in the same memory: `begin`, any `add`, `end`, then
 /// `bytes`. Whatever is added, the result is one whole line: text is escaped, and cut where the
-/// line would become longer than `bytesMax`; a field for which no room is left is left out.
+/// line would become longer than what it was made for, `bytesMax` at most; a field for which no
+/// room is left is left out.
 public struct EventLine: ~Copyable {
     /// The longest line in bytes: a line of 16 KiB that a child printed fits, with what stands
     /// around it.
@@ -46,12 +47,18 @@ public struct EventLine: ~Copyable {
     }
 
     private let format: Format
-    private var memory = ByteScratch(capacity: bytesMax)
+    private var memory: ByteScratch
     private var time = TimeText()
 
-    public init(format: Format = .json) {
+    /// - Parameter limit: the longest line in bytes, where lines longer than that may be torn.
+    public init(format: Format = .json, bytesAtMost limit: Int = bytesMax) {
+        precondition(limit >= Self.bytesMin)
         self.format = format
+        memory = ByteScratch(capacity: min(limit, Self.bytesMax))
     }
+
+    /// The least room for a line: what begins it and some fields.
+    private static let bytesMin = 1024
 
     /// The line as built so far; whole after `end`.
     public var bytes: Span<UInt8> {
@@ -87,14 +94,35 @@ public struct EventLine: ~Copyable {
     }
 
     /// Adds text that may hold anything.
-    public mutating func add(_ key: StaticString, _ text: Span<UInt8>) {
+    public mutating func add(_ key: StaticString, _ text: Span<UInt8>) { _ = addFront(key, text) }
+
+    /// - Returns: how many of the text's bytes are in the line.
+    private mutating func addFront(_ key: StaticString, _ text: Span<UInt8>) -> Int {
+        guard beginField(key) else { return 0 }
+        let part = text.front(inJSON: room)
+        write(part)
+        return part.count
+    }
+
+    /// Adds text of which the end says the most, such as a traceback: where there is no room for
+    /// all of it, its front is left out.
+    public mutating func add(_ key: StaticString, endOf text: String) {
         guard beginField(key) else { return }
-        let room = memory.writer.capacity - memory.writer.count - Self.endBytes - 2
-        let limit = text.isPlain ? room : room / ByteWriter.escapedBytesMax
-        if format == .text, text.isWord, text.count <= limit {
+        var text = text
+        text.makeContiguousUTF8()
+        write(text.utf8.span.end(inJSON: room))
+    }
+
+    /// Bytes that a text may take.
+    private var room: Int {
+        memory.writer.capacity - memory.writer.count - Self.endBytes - 2
+    }
+
+    private mutating func write(_ text: Span<UInt8>) {
+        if format == .text, text.isWord {
             memory.writer.write(text)
         } else {
-            memory.writer.writeJSON(text, cutAt: limit)
+            memory.writer.writeJSON(text)
         }
     }
 
@@ -117,7 +145,7 @@ public struct EventLine: ~Copyable {
         for (index, text) in texts.enumerated() {
             let bytes = text.utf8.span
             let room = memory.writer.capacity - memory.writer.count - Self.fieldBytes
-            guard room >= bytes.count * ByteWriter.escapedBytesMax else { break }
+            guard room >= bytes.sizeInJSON else { break }
             if index > 0 { memory.writer.write(0x2C) }
             memory.writer.writeJSON(bytes)
         }
@@ -161,13 +189,16 @@ public struct EventLine: ~Copyable {
 
     /// Makes a whole line of what a child printed, with where it comes from (`web/3`,
     /// `plugin/tap`).
+    ///
+    /// - Returns: how many bytes of the text are in the line; what is left is for the next one.
     public mutating func output(
         of source: Span<UInt8>, _ text: Span<UInt8>, wall: UInt64
-    ) {
+    ) -> Int {
         begin(.info, "output", wall: wall)
         add("source", source)
-        add("text", text)
+        let count = addFront("text", text)
         end()
+        return count
     }
 
     /// Writes the key, unless the line is full.

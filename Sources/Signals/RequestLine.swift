@@ -27,9 +27,57 @@ public struct RequestLine: Sendable {
         * (methodBytesMax + 2 * hostBytesMax + targetBytesMax + refererBytesMax
             + userAgentBytesMax + 2 * nameBytesMax) + 1024
 
+    /// How many bytes of each text are kept.
+    private struct Cuts {
+        var method = methodBytesMax
+        var host = hostBytesMax
+        var target = targetBytesMax
+        var referer = refererBytesMax
+        var userAgent = userAgentBytesMax
+        var name = nameBytesMax
+
+        /// For a line that has to be shorter: the client's free text is halved so many times, at
+        /// last all is cut, so that the line fits into `shortLineBytesMax` whatever the texts are.
+        init(step: Int = 0) {
+            guard step > 0 else { return }
+            target >>= step
+            referer >>= step
+            userAgent >>= step
+            guard step == RequestLine.stepsMax else { return }
+            (method, host, name) = (32, 32, 32)
+        }
+    }
+
+    /// How often a line is made shorter, at most.
+    private static let stepsMax = 7
+    /// What a line can always be cut to, in bytes.
+    public static let shortLineBytesMax = 4096
+
     private var time = TimeText()
+    private var cuts = Cuts()
 
     public init() {}
+
+    /// Writes a line again that is longer than `limit` bytes, with its texts cut until it fits.
+    ///
+    /// - Parameters:
+    ///   - start: where it begins; nothing is behind it.
+    ///   - limit: `shortLineBytesMax` at least.
+    @inline(never)
+    mutating func shorten(
+        _ format: Format, _ facts: RequestFacts, _ result: RequestResult, _ text: RequestText,
+        to writer: inout ByteWriter, from start: Int, toAtMost limit: Int
+    ) {
+        precondition(limit >= Self.shortLineBytesMax)
+        var step = 0
+        while writer.count - start > limit, step < Self.stepsMax {
+            step += 1
+            cuts = Cuts(step: step)
+            writer.truncate(to: start)
+            write(format, facts, result, text, to: &writer)
+        }
+        cuts = Cuts()
+    }
 
     /// Writes a line of the access log, its line feed included.
     public mutating func write(
@@ -69,9 +117,9 @@ public struct RequestLine: Sendable {
         writer.write(",\"first_byte\":")
         writer.write(secondsOrNull: result.firstByte)
         writer.write(",\"service\":")
-        writer.writeJSON(textOrNull: text.service, cutAt: Self.nameBytesMax)
+        writer.writeJSON(textOrNull: text.service, cutAt: cuts.name)
         writer.write(",\"endpoint\":")
-        writer.writeJSON(textOrNull: text.endpoint, cutAt: Self.nameBytesMax)
+        writer.writeJSON(textOrNull: text.endpoint, cutAt: cuts.name)
         writer.write(",\"worker\":")
         writer.write(decimalOrNull: UInt64(result.worker))
         writer.write(",\"pid\":")
@@ -101,7 +149,7 @@ public struct RequestLine: Sendable {
         writePeer(facts, text, to: &writer)
         writeTarget(facts, text, to: &writer)
         writer.write(",\"service\":")
-        writer.writeJSON(textOrNull: text.service, cutAt: Self.nameBytesMax)
+        writer.writeJSON(textOrNull: text.service, cutAt: cuts.name)
         writeClient(facts, text, to: &writer)
         writer.write(0x7D)
     }
@@ -142,11 +190,11 @@ public struct RequestLine: Sendable {
         _ facts: RequestFacts, _ text: RequestText, to writer: inout ByteWriter
     ) {
         writer.write(",\"host\":")
-        writer.writeJSON(textOrNull: text.part(facts.host), cutAt: Self.hostBytesMax)
+        writer.writeJSON(textOrNull: text.part(facts.host), cutAt: cuts.host)
         writer.write(",\"method\":")
-        writer.writeJSON(textOrNull: text.part(facts.method), cutAt: Self.methodBytesMax)
+        writer.writeJSON(textOrNull: text.part(facts.method), cutAt: cuts.method)
         writer.write(",\"target\":")
-        writer.writeJSON(textOrNull: text.part(facts.target), cutAt: Self.targetBytesMax)
+        writer.writeJSON(textOrNull: text.part(facts.target), cutAt: cuts.target)
         if facts.version == .unknown {
             writer.write(",\"protocol\":null")
         } else {
@@ -164,9 +212,9 @@ public struct RequestLine: Sendable {
         writer.write(",\"connection_requests\":")
         writer.write(decimalOrNull: UInt64(facts.connectionRequests))
         writer.write(",\"referer\":")
-        writer.writeJSON(textOrNull: text.part(facts.referer), cutAt: Self.refererBytesMax)
+        writer.writeJSON(textOrNull: text.part(facts.referer), cutAt: cuts.referer)
         writer.write(",\"user_agent\":")
-        writer.writeJSON(textOrNull: text.part(facts.userAgent), cutAt: Self.userAgentBytesMax)
+        writer.writeJSON(textOrNull: text.part(facts.userAgent), cutAt: cuts.userAgent)
         writer.write(",\"tls\":")
         facts.tls.writeJSON(sni: text.sni, to: &writer)
     }
@@ -185,9 +233,9 @@ public struct RequestLine: Sendable {
         if facts.method.isEmpty {
             writer.write(0x2D)
         } else {
-            writer.writeCommon(text.part(facts.method), cutAt: Self.methodBytesMax)
+            writer.writeCommon(text.part(facts.method), cutAt: cuts.method)
             writer.write(0x20)
-            writer.writeCommon(text.part(facts.target), cutAt: Self.targetBytesMax)
+            writer.writeCommon(text.part(facts.target), cutAt: cuts.target)
             writer.write(0x20)
             writer.write(facts.version.word)
         }
@@ -196,13 +244,13 @@ public struct RequestLine: Sendable {
         writer.write(0x20)
         writer.write(decimal: result.responseBytes)
         writer.write(" \"")
-        writer.writeCommon(text.part(facts.referer), cutAt: Self.refererBytesMax)
+        writer.writeCommon(text.part(facts.referer), cutAt: cuts.referer)
         writer.write("\" \"")
-        writer.writeCommon(text.part(facts.userAgent), cutAt: Self.userAgentBytesMax)
+        writer.writeCommon(text.part(facts.userAgent), cutAt: cuts.userAgent)
         writer.write("\" ")
         writer.write(seconds: result.duration)
         writer.write(0x20)
-        writer.writeCommon(text.endpoint, cutAt: Self.nameBytesMax)
+        writer.writeCommon(text.endpoint, cutAt: cuts.name)
         writer.write(0x20)
         writeID(facts, text, to: &writer)
     }

@@ -172,6 +172,63 @@ extension Span<UInt8> {
         return extracting(0..<end)
     }
 
+    /// What it takes in a JSON string, in bytes, without the quotes.
+    var sizeInJSON: Int {
+        if isPlain { return count }
+        var size = 0
+        var index = 0
+        while index < count {
+            let one = sizeInJSON(at: index)
+            index += one.bytes
+            size += one.escaped
+        }
+        return size
+    }
+
+    /// As much from the front as takes at most `room` bytes in a JSON string; a character is never
+    /// cut in two.
+    @_lifetime(copy self)
+    func front(inJSON room: Int) -> Span<UInt8> {
+        if isPlain { return extracting(0..<Swift.min(count, room)) }
+        var left = room
+        var index = 0
+        while index < count {
+            let one = sizeInJSON(at: index)
+            guard one.escaped <= left else { break }
+            index += one.bytes
+            left -= one.escaped
+        }
+        return extracting(0..<index)
+    }
+
+    /// As much of the end as takes at most `room` bytes in a JSON string.
+    @_lifetime(copy self)
+    func end(inJSON room: Int) -> Span<UInt8> {
+        var excess = sizeInJSON - room
+        var index = 0
+        while excess > 0 {
+            let one = sizeInJSON(at: index)
+            index += one.bytes
+            excess -= one.escaped
+        }
+        return extracting(index..<count)
+    }
+
+    /// The character at `index`, or a byte that is none: its bytes, and those it takes in a JSON
+    /// string (`writeEscaped`).
+    private func sizeInJSON(at index: Int) -> (bytes: Int, escaped: Int) {
+        let byte = self[index]
+        guard byte >= 0x80 else {
+            if isPlainByte(byte) { return (1, 1) }
+            let isShort = [0x22, 0x5C, 0x0A, 0x0D, 0x09].contains(byte)
+            return (1, isShort ? 2 : ByteWriter.escapedBytesMax)
+        }
+        let size = characterSize(at: index)
+        guard size > 0 else { return (1, ByteWriter.escapedBytesMax) }
+        let isControl = byte == 0xC2 && self[index + 1] < 0xA0
+        return (size, isControl ? ByteWriter.escapedBytesMax : size)
+    }
+
     /// The bytes of the well-formed UTF-8 character at `index` (Unicode 15, table 3-7), 0 for none.
     func characterSize(at index: Int) -> Int {
         let first = self[index]

@@ -118,6 +118,9 @@ public struct TLSSession: ~Copyable {
         unsafe (socket.pointee.bytesReceived, socket.pointee.bytesSent)
     }
 
+    /// Bytes taken off the socket so far, those of an unfinished record as well.
+    public var bytesReceived: UInt64 { socketCounts.received }
+
     /// Goes on with the handshake as far as the socket allows.
     public mutating func handshake() -> TLSHandshake {
         if let failure { return .failed(failure) }

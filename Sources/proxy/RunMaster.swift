@@ -1,11 +1,7 @@
 import ArgumentParser
-import Certificates
 import Configuration
 import Linux
-import Routing
-import Signals
 import Supervision
-import TLS
 
 /// Becomes the master of a checked configuration, and returns the exit code once everything has
 /// ended.
@@ -18,7 +14,7 @@ func runMaster(
 ) -> ExitCode {
     var first: LoadedConfiguration? = loaded
     let code = Master.run(
-        Master.Manner(isApp: isApp, version: proxyVersion) {
+        Master.Manner(isApp: isApp, version: proxyVersion, renew: renewed) {
             let loaded = first ?? reload()
             first = nil
             return reading(of: loaded)
@@ -36,65 +32,13 @@ private func reading(of loaded: LoadedConfiguration) -> Result<MasterReading, Ma
                 diagnostics: loaded.diagnostics))
     }
     do throws(MasterFailure) {
+        let files = try CertificateReading(
+            of: effective, now: Int64(Linux.Clock.wall / 1_000_000_000))
         return .success(
             MasterReading(
-                configuration: effective, certificates: try certificates(for: effective),
+                configuration: effective, certificates: files.encoded, renewAt: files.renewAt,
                 folder: loaded.folder, warnings: loaded.diagnostics, notices: loaded.notices))
     } catch {
         return .failure(error)
     }
-}
-
-/// The certificates of the https listeners and the authorities of upstreams, as edges take them;
-/// empty without any.
-private func certificates(
-    for configuration: EffectiveConfiguration
-) throws(MasterFailure) -> [UInt8] {
-    let needed = FrontOptions(configuration).listeners.contains { $0.url.scheme == .https }
-    let bundle = CertificateBundle(
-        certificates: needed ? try listenerCertificates(configuration) : [],
-        authorities: try authorities(of: ServiceOptions.all(configuration)))
-    return bundle.certificates.isEmpty && bundle.authorities.isEmpty ? [] : bundle.encoded()
-}
-
-/// What each `ca:` file of an upstream holds.
-private func authorities(of services: [ServiceOptions]) throws(MasterFailure) -> [String: [UInt8]] {
-    var found: [String: [UInt8]] = [:]
-    for file in services.flatMap(\.upstreams).compactMap(\.ca) {
-        do throws(SystemError) {
-            found[file] = try FileSystem.read(file)
-        } catch {
-            throw MasterFailure(error, while: "cannot read \(file)")
-        }
-    }
-    return found
-}
-
-private func listenerCertificates(
-    _ configuration: EffectiveConfiguration
-) throws(MasterFailure) -> [TLSCertificate] {
-    let options = TLSOptions(configuration)
-    var found: [TLSCertificate] = []
-    for one in options.certificates {
-        do throws(SystemError) {
-            found.append(
-                TLSCertificate(
-                    certificate: try FileSystem.read(one.certificate),
-                    key: try FileSystem.read(one.key), names: one.names,
-                    isDefault: one.isDefault, label: one.certificate))
-        } catch {
-            throw MasterFailure(error, while: "cannot read \(one.certificate) or its key")
-        }
-    }
-    if options.usesDevelopmentCA {
-        let folder = "\(DirectoryOptions(configuration).state)/ca"
-        do throws(DevelopmentAuthority.Failure) {
-            let outcome = try DevelopmentAuthority(folder: folder).prepare(
-                now: Int64(Linux.Clock.wall / 1_000_000_000))
-            found.append(outcome.certificate)
-        } catch {
-            throw MasterFailure(.failed, "\(error)")
-        }
-    }
-    return found
 }

@@ -200,7 +200,7 @@ def head(method="GET", target="/", fields=(), place=0, peer="https 127.0.0.1 512
          host="example.com", identity="01JD0000000000000000000000"):
     """A head as an edge writes it."""
     lines = ["%s %s HTTP/1.1" % (method, target), "proxy-peer: %d %s" % (place, peer),
-             "x-request-id: %s" % identity, "host: %s" % host]
+             "X-Request-Id: %s" % identity, "Host: %s" % host]
     lines += ["%s: %s" % field for field in fields]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

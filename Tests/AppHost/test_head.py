@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+import proxyapp.head
 from master import Gone, head
-from proxyapp.head import Refused, parse
+from proxyapp.head import RAW_BYTES_MAX, RAW_MAX, Heads, Refused
 
 GOOD = head("POST", "/a%20b?c=d%26", [("Cookie", "a=1"), ("Cookie", "b=2"), ("accept", "x"),
                                        ("Accept", "y"), ("content-length", "5")], place=7,
@@ -14,7 +15,15 @@ GOOD = head("POST", "/a%20b?c=d%26", [("Cookie", "a=1"), ("Cookie", "b=2"), ("ac
 
 def read(data, base=None):
     assert data.endswith(b"\r\n\r\n")
-    return parse(data[:-4], {"SCRIPT_NAME": ""} if base is None else base)
+    return Heads({"SCRIPT_NAME": ""} if base is None else base).parse(data[:-4])
+
+
+def outcome(heads, data):
+    """What becomes of a head, in a form that can be compared."""
+    try:
+        return heads.parse(data)
+    except Refused as error:
+        return str(error)
 
 
 def test_a_head_becomes_an_environ():
@@ -39,6 +48,56 @@ def test_a_head_becomes_an_environ():
 def test_the_server_is_what_the_host_field_says(host, scheme, name, port):
     environ, _, _ = read(head(host=host, peer="%s 127.0.0.1 5 9999 -" % scheme))
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == (name, port)
+
+
+def test_what_is_remembered_of_a_head_changes_nothing():
+    heads = Heads({"SCRIPT_NAME": ""})
+    for data in [GOOD, head(), head(host=""), GOOD, head(peer="http ::1 1 80 -"), head(), GOOD] * 2:
+        for spelled in (data, data.replace(b"X-Request-Id", b"x-request-id")):
+            found = outcome(heads, spelled[:-4])
+            assert found == read(spelled)
+            found[0].clear()  # an environ is the app's
+
+
+def test_an_odd_head_is_refused_each_time_and_spoils_nothing():
+    heads = Heads({"SCRIPT_NAME": ""})
+    for data in BAD + [each.replace(PEER, PEER + b"X-Request-Id: 1\r\nHost: a\r\n", 1)
+                       for each in BAD] * 2:
+        assert isinstance(outcome(heads, data[:-4]), str), data
+        assert outcome(heads, GOOD[:-4]) == read(GOOD)
+
+
+def test_an_id_that_stands_twice_is_refused():
+    for name in ("x-request-id", "X-Request-Id"):
+        with pytest.raises(Refused):
+            read(head(fields=[(name, "1")]))
+
+
+def test_what_is_remembered_is_bounded():
+    heads = Heads({"SCRIPT_NAME": ""})
+    for number in range(3 * RAW_MAX):
+        data = head(target="/%d" % number, fields=[("cookie", str(number))],
+                    peer="http 127.0.0.1 %d 80 -" % number)
+        assert outcome(heads, data[:-4]) == read(data)
+    long = head(target="/" + "a" * RAW_BYTES_MAX, fields=[("cookie", "a" * RAW_BYTES_MAX)])
+    assert outcome(heads, long[:-4]) == read(long)
+    for memory in (heads._tails, proxyapp.head._lines, proxyapp.head._peers):
+        assert 0 < len(memory) <= RAW_MAX
+        assert max(map(len, memory)) <= RAW_BYTES_MAX
+
+
+@pytest.mark.parametrize("peer, prefix, protocol", [
+    ("-", "", None), ("/pre%20fix", "/pre fix", None),
+    ("- HTTP/1.0", "", "HTTP/1.0"), ("/pre%20fix HTTP/1.0", "/pre fix", "HTTP/1.0")])
+def test_the_protocol_is_the_clients_where_it_is_another(peer, prefix, protocol):
+    environ, _, _ = read(head(peer="http 127.0.0.1 5 8080 " + peer))
+    assert (environ["SCRIPT_NAME"], environ.get("SERVER_PROTOCOL")) == (prefix, protocol)
+
+
+@pytest.mark.parametrize("peer", ["- ", "- HTTP/1.1 x", "- HTTP/3", "-  HTTP/1.0", "/a b"])
+def test_no_other_protocol_is_believed(peer):
+    with pytest.raises(Refused):
+        read(head(peer="http 127.0.0.1 5 8080 " + peer))
 
 
 def test_without_a_host_field_the_port_is_the_listeners():
@@ -165,6 +224,7 @@ def test_several_requests_in_one_piece_are_answered_in_order(worker):
 def test_mutated_heads_never_break_the_parser():
     """Seeded: a changed head is refused or read, and nothing else; what is read keeps its rules."""
     chance = random.Random(7)
+    remembering = Heads({"SCRIPT_NAME": ""})
     for _ in range(20000):
         data = bytearray(GOOD[:-4])
         for _ in range(chance.randint(1, 4)):
@@ -177,10 +237,11 @@ def test_mutated_heads_never_break_the_parser():
             else:
                 data[place:place] = chance.choice(
                     [b"\r\n", b"\n", b"\r", b"\0", b": ", b" ", b"\t", b"proxy-peer: ", b"1"])
-        try:
-            environ, place, length = parse(bytes(data), {"SCRIPT_NAME": ""})
-        except Refused:
+        found = outcome(Heads({"SCRIPT_NAME": ""}), bytes(data))
+        assert outcome(remembering, bytes(data)) == found, data
+        if isinstance(found, str):
             continue
+        environ, place, length = found
         assert 0 <= place < 64 and length >= -1
         for key, value in environ.items():
             assert "_" in key or key.startswith("wsgi."), key

@@ -113,6 +113,16 @@ extension Table {
         }
     }
 
+    @Test func `an edge gets the slot that is asked for, whatever others are free`() throws {
+        let table = try makeTable(edgeSlots: 3)
+        let edge = try table.openEdge(number: 0, configuration: 1, slot: 1)
+        #expect(edge.slot == 1)
+        #expect(throws: BoardError.full("edges")) {
+            try table.openEdge(number: 1, configuration: 1, slot: 1)
+        }
+        #expect(try table.openEdge(number: 1, configuration: 1).slot == 0)
+    }
+
     @Test(arguments: [1, 8, 64, 65, 300])
     func `never more leases than the capacity`(capacity: Int) throws {
         let table = try makeTable()

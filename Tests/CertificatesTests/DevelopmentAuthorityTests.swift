@@ -68,6 +68,15 @@ import Testing
         #expect(first.rootPath == end.rootPath)
     }
 
+    @Test func `it says from when on there will be another leaf`() throws {
+        let first = try authority.prepare(now: now)
+        #expect(first.renewAt == now + 60 * 86400 + 1)
+        #expect(try authority.prepare(now: first.renewAt - 1).madeLeaf == false)
+        let second = try authority.prepare(now: first.renewAt)
+        #expect(second.madeLeaf)
+        #expect(second.renewAt == first.renewAt + 60 * 86400 + 1)
+    }
+
     @Test(arguments: [
         ("localhost.pem", false, true), ("root-key.pem", true, true), ("root.pem", false, false),
     ])

@@ -83,4 +83,101 @@ extension DirectedTests {
         simulated.run()
         #expect(simulated.traffic.complaints == [])
     }
+
+    @Test(arguments: [false, true])
+    func `a half-closed client gets its late answer, and one that is gone holds nothing up`(
+        isGone: Bool
+    ) throws {
+        let simulated = try Self.edge(
+            "{ upstreams: [\"unix:/worker/1\"], timeout: { first_byte: 4m } }")
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, Self.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        if isGone { client.vanish() } else { client.end() }
+        simulated.turn(for: 100_000_000_000)
+        #expect(simulated.edge.clients.count == (isGone ? 0 : 1))
+        if !isGone {
+            endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            #expect(simulated.turn { client.isOver })
+            #expect(client.text.hasSuffix("\r\n\r\nok"))
+        }
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a tunnel whose client has half-closed and is gone does not wait for its time`()
+        throws
+    {
+        let simulated = try Self.edge()
+        let (client, endpoint) = Self.tunnel(simulated)
+        client.vanish()
+        #expect(simulated.turn { endpoint.hasEnded })
+        simulated.turn(for: 100_000_000_000)
+        #expect(simulated.edge.clients.count == 0)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a stop waits for the answer that is under way, and for no other request`() throws {
+        let simulated = try Self.edge()
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, Self.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        #expect(simulated.turn { client.text.hasSuffix("\r\n\r\nha") })
+        // The head has said that the connection is kept; the next request is here in time.
+        client.send(Self.get())
+        simulated.turn(for: 100_000_000)
+        simulated.edge.drain(within: 30_000_000_000, closesIdle: true)
+        endpoint()!.send("lf")
+        #expect(simulated.turn { client.text.contains("half") })
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { endpoint()!.text.components("\r\n\r\n").count == 2 })
+        endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext")
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < 1_000_000_000)
+        #expect(simulated.turn { client.isOver })
+        #expect(client.text.hasSuffix("Connection: close\r\n\r\nnext"))
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a stop closes a connection that was kept when its answer is over`() throws {
+        let simulated = try Self.edge()
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, Self.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        #expect(simulated.turn { client.text.hasSuffix("\r\n\r\nha") })
+        simulated.edge.drain(within: 30_000_000_000, closesIdle: true)
+        simulated.turn(for: 1_000_000_000)
+        #expect(!client.isOver)
+        endpoint()!.send("lf")
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { simulated.edge.clients.count == 0 })
+        #expect(simulated.traffic.world.now - begin < 1_000_000_000)
+        #expect(simulated.turn { client.isOver })
+        #expect(client.text.hasSuffix("\r\n\r\nhalf"))
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a worker whose client goes over an interim answer is read to its end`() throws {
+        let simulated = try Self.edge("{ demo: true, workers: 1 }", capacity: 1, kind: .ours)
+        let world = simulated.traffic.world
+        world.delayMax = 0
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, Self.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        endpoint()!.send(
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        // Its event comes behind the answer's.
+        world.streams[client.stream]!.outgoing.isBroken = true
+        simulated.turn(for: 1_000_000_000)
+        #expect(simulated.edge.clients.count == 0 && simulated.edge.upstreams.count == 0)
+        #expect(simulated.table.inFlight(0, capacity: 1) == 0)
+        #expect(simulated.table.endpoint(0).status.state == .ready)
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
 }

@@ -189,3 +189,23 @@ extension MemoryAndSpoolTests {
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+extension MemoryAndSpoolTests {
+    @Test(arguments: ["none", "request"])
+    func `a tunnel whose client takes nothing slows its endpoint`(buffering: String) throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: \(buffering) }")
+        simulated.traffic.world.pieceMax = 1 << 20
+        let (client, endpoint) = DirectedTests.tunnel(simulated)
+        client.stall()
+        endpoint.send([UInt8](repeating: 2, count: 2_000_000))
+        simulated.turn(for: 3_000_000_000)
+        let waiting = simulated.edge.clients[0].outbound.count
+        #expect(waiting <= EdgeLimits.unsentBytesMax + BlockSize.large.bytes)
+        client.resume()
+        #expect(simulated.turn { client.bytes.count > 2_000_000 })
+        client.reset()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}

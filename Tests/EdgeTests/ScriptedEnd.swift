@@ -21,10 +21,21 @@ final class ScriptedEnd: FarEnd {
     func send(_ text: String) { world.send(Array(text.utf8), on: stream) }
     func send(_ bytes: [UInt8]) { world.send(bytes, on: stream) }
     func end() { world.end(stream) }
+    func vanish() { world.vanish(stream) }
     func reset() { world.reset(stream) }
     /// Takes nothing until `resume`.
     func stall() { world.stalled.insert(stream) }
     func resume() { world.resume(stream) }
+    /// Takes so many bytes once in so many nanoseconds, until the moment, and then nothing.
+    func take(_ count: Int, every nanoseconds: UInt64, until moment: UInt64) {
+        stall()
+        guard world.now < moment else { return }
+        world.at(nanoseconds) { [self] in
+            guard world.streams[stream] != nil else { return }
+            world.take(count, of: stream)
+            take(count, every: nanoseconds, until: moment)
+        }
+    }
 
     var text: String { String(decoding: bytes, as: UTF8.self) }
     var isOver: Bool { hasEnded || hasBroken }

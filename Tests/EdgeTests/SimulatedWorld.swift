@@ -19,6 +19,16 @@ final class SimulatedWorld {
         var hasEnded = false
         var isBroken = false
         var capacity: Int
+        /// Bytes that have arrived; from `recordsBegin` on they can be read record by record.
+        var arrived = 0
+        var recordsBegin = 0
+        var recordSize = 1
+
+        /// What has come of whole records and was not read.
+        var readable: Int { bytes.count - max(0, arrived - recordsBegin) % recordSize }
+
+        /// Whether room to write is reported: like Linux, once a third is free.
+        var isWritable: Bool { inFlight.count <= capacity * 2 / 3 }
     }
 
     /// One end of a stream that the edge holds.
@@ -51,12 +61,18 @@ final class SimulatedWorld {
     /// Endpoints that take no connection at this moment, and how often they were asked since `now`.
     var fullServers: Set<[UInt8]> = []
     var refusals: (count: Int, since: UInt64) = (0, 0)
+    /// How long a connection to an endpoint takes, where that is not left to chance.
+    var connectDelays: [[UInt8]: UInt64] = [:]
     /// Descriptors run out at so many of the next accepts.
     var exhaustedAccepts = 0
     /// So many of the next streams cannot be watched.
     var unwatchable = 0
     /// Far ends that take nothing off their streams.
     var stalled: Set<Int32> = []
+    /// Far ends that are gone.
+    var vanished: Set<Int32> = []
+    /// Whether the kernel tells how much of what it was given has been taken.
+    var tellsUnacknowledged = true
     /// Waits in a row that were to end at once, without the edge having done anything between them.
     var idleWaits = 0
     /// What the edge did that a faultless one does not do.
@@ -129,6 +145,7 @@ final class SimulatedWorld {
         var pipe = streams[stream]!.incoming
         let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
         pipe.bytes += pipe.inFlight.prefix(count)
+        pipe.arrived += count
         pipe.inFlight.removeFirst(count)
         let isEnd = pipe.inFlight.isEmpty && pipe.endIsSent
         if isEnd { pipe.hasEnded = true }
@@ -140,22 +157,28 @@ final class SimulatedWorld {
 
     func arriveAtFarEnd(_ stream: Int32) {
         guard !stalled.contains(stream) else { return }
+        take(Int.random(in: 1...pieceMax, using: &random), of: stream)
+        guard let pipe = streams[stream]?.outgoing else { return }
+        let goesOn = !pipe.inFlight.isEmpty || pipe.endIsSent && !pipe.hasEnded
+        if goesOn { schedule(stream, toEdge: false) }
+    }
+
+    /// The far side takes so many bytes, or what there is.
+    func take(_ most: Int, of stream: Int32) {
         var pipe = streams[stream]!.outgoing
-        let count = min(Int.random(in: 1...pieceMax, using: &random), pipe.inFlight.count)
+        let count = min(most, pipe.inFlight.count)
         let arrived = Array(pipe.inFlight.prefix(count))
         pipe.inFlight.removeFirst(count)
         let isEnd = pipe.inFlight.isEmpty && pipe.endIsSent && !pipe.hasEnded
         if isEnd { pipe.hasEnded = true }
-        let goesOn = !pipe.inFlight.isEmpty || pipe.endIsSent && !pipe.hasEnded
         streams[stream]!.outgoing = pipe
-        if streams[stream]!.wasFull, count > 0 {
+        if streams[stream]!.wasFull, pipe.isWritable {
             streams[stream]!.wasFull = false
             if streams[stream]!.watchesWrites { report(stream, .writable) }
         }
         let far = streams[stream]!.far
         if count > 0 { far?.received(arrived, stream, self) }
         if isEnd { far?.ended(stream, self) }
-        if goesOn, streams[stream] != nil { schedule(stream, toEdge: false) }
     }
 
     /// The far side takes what comes again.
@@ -179,6 +202,14 @@ final class SimulatedWorld {
         guard streams[stream] != nil else { return }
         streams[stream]!.incoming.endIsSent = true
         schedule(stream, toEdge: true)
+    }
+
+    /// The far side is gone without a break: its end arrives, and its kernel denies the stream when
+    /// it is asked.
+    func vanish(_ stream: Int32) {
+        stalled.insert(stream)
+        vanished.insert(stream)
+        end(stream)
     }
 
     /// The far side breaks the stream.
@@ -257,9 +288,10 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
         guard let far = world.servers[path]?() else { return .failed(111) }
         let stream = world.makeStream(far)
-        guard Bool.random(using: &world.random) else { return .connected(stream) }
+        let delay = world.connectDelays[path]
+        guard delay != nil || Bool.random(using: &world.random) else { return .connected(stream) }
         let world = self.world
-        world.at(UInt64.random(in: 0...1_000_000, using: &world.random)) {
+        world.at(delay ?? UInt64.random(in: 0...1_000_000, using: &world.random)) {
             guard world.streams[stream] != nil else { return }
             if let token = world.streams[stream]!.token {
                 world.events.append((token, .writable))
@@ -285,9 +317,11 @@ struct SimulatedNetwork: ~Copyable, Network {
 
     mutating func rewatch(_ stream: Int32, token: UInt64, writable: Bool) {
         world.streams[stream]!.watchesWrites = writable
-        let pipe = world.streams[stream]!.outgoing
-        if writable, pipe.inFlight.count < pipe.capacity {
+        guard writable else { return }
+        if world.streams[stream]!.outgoing.isWritable {
             world.events.append((token, .writable))
+        } else {
+            world.streams[stream]!.wasFull = true
         }
     }
 
@@ -297,9 +331,9 @@ struct SimulatedNetwork: ~Copyable, Network {
         var pipe = world.streams[stream]!.incoming
         world.idleWaits = 0
         if pipe.isBroken { return .failed(104) }
-        guard !pipe.bytes.isEmpty else { return pipe.hasEnded ? .ended : .wouldBlock }
+        guard pipe.readable > 0 else { return pipe.hasEnded ? .ended : .wouldBlock }
         let room = pool.room(in: block)
-        let count = min(room, pipe.bytes.count)
+        let count = min(room, pipe.readable)
         var writer = pool.writer(into: block)
         for byte in pipe.bytes.prefix(count) { writer.write(byte) }
         pool.commit(count, to: block)
@@ -347,9 +381,23 @@ struct SimulatedNetwork: ~Copyable, Network {
         return pipe.bytes.isEmpty && !pipe.hasEnded && !pipe.isBroken
     }
 
+    func unacknowledged(_ stream: Int32) -> Int? {
+        let pipe = world.streams[stream]!.outgoing
+        return world.tellsUnacknowledged ? pipe.inFlight.count : nil
+    }
+
+    func recordBytes(_ stream: Int32) -> UInt64 { UInt64(world.streams[stream]!.incoming.arrived) }
+
     mutating func shutdownWrite(_ stream: Int32) {
         world.streams[stream]!.outgoing.endIsSent = true
         kick(stream)
+    }
+
+    mutating func probe(_ stream: Int32) {
+        let world = self.world
+        // A kernel forgets after 60 seconds; the next question finds that out.
+        guard world.vanished.contains(stream) else { return }
+        world.at(75_000_000_000) { world.reset(stream) }
     }
 
     mutating func close(_ stream: Int32, isBroken: Bool) {
@@ -374,11 +422,23 @@ struct SimulatedNetwork: ~Copyable, Network {
         }
     }
 
-    mutating func firstBytes(_ stream: Int32) -> FirstBytesResult { .plain }
-    mutating func beginTLS(_ stream: Int32) { preconditionFailure("no TLS here") }
+    mutating func firstBytes(_ stream: Int32) -> FirstBytesResult {
+        let pipe = world.streams[stream]!.incoming
+        guard pipe.bytes.isEmpty else { return .tls }
+        return pipe.hasEnded || pipe.isBroken ? .ended : .wouldBlock
+    }
+    mutating func beginTLS(_ stream: Int32) {}
     func speaksTLS(upstream: Int) -> Bool { false }
     mutating func beginTLS(_ stream: Int32, upstream: Int) { preconditionFailure("no TLS here") }
-    mutating func handshake(_ stream: Int32) -> HandshakeResult { .done }
+    /// It ends with the client's `hello`, and everything behind that is plain.
+    mutating func handshake(_ stream: Int32) -> HandshakeResult {
+        let hello = Array("hello".utf8)
+        guard world.streams[stream]!.incoming.bytes.starts(with: hello) else {
+            return .pending(needsWrite: false)
+        }
+        world.streams[stream]!.incoming.bytes.removeFirst(hello.count)
+        return .done
+    }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {}
     func lives(pid: Int32) -> Bool { pid > 0 && !world.endedProcesses.contains(pid) }

@@ -81,13 +81,14 @@ final class SimulatedEdge {
     ///   - logs: whether its logs are kept, to be read as `accessLines` and `errorLines`.
     init(
         seed: UInt64, service: String, endpoints: Int, capacity: Int, kind: EndpointKind,
-        options: String = "", limits: String = "", spool: String = "/tmp", logs: Bool = false
+        options: String = "", limits: String = "", spool: String = "/tmp",
+        listener: String = "http://127.0.0.1:8080", logs: Bool = false
     ) throws {
         let stem = "/tmp/edge-\(ProcessTraits.pid)-\(Self.number())"
         logNames = logs ? ["\(stem).access", "\(stem).errors"] : nil
         traffic = Traffic(seed: seed)
         let yaml = """
-            listen: ["http://127.0.0.1:8080"]
+            listen: ["\(listener)"]
             edges: 1
             limits: { connections: 64 \(limits) }
             \(options)
@@ -125,7 +126,7 @@ final class SimulatedEdge {
             network: SimulatedNetwork(world: traffic.world),
             settings: EdgeSettings(
                 effective, routes: routes.routes,
-                sockets: [BoundListener(number: 0, port: 8080, url: "http://127.0.0.1:8080")],
+                sockets: [BoundListener(number: 0, port: 8080, url: listener)],
                 slots: ["web": slot]),
             routes: routes, services: ServiceOptions.all(effective), identity: identity,
             table: table, counters: board.block(identity.slot),

@@ -142,3 +142,52 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 }
+
+extension TimeLimitTests {
+    @Test func `a reused connection that takes no more of a body uses the request's time up`()
+        throws
+    {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], buffer: request, timeout: { request: 2s } }")
+        let world = simulated.traffic.world
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let client = ScarcityTests.ask(simulated, DirectedTests.get())
+        #expect(simulated.turn { endpoint()?.bytes.isEmpty == false })
+        endpoint()!.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        #expect(simulated.turn { client.text.hasSuffix("ok") })
+        let first = endpoint()!
+        first.stall()
+        client.send(DirectedTests.post("/1/length/5", 500_000))
+        let begin = world.now
+        #expect(simulated.turn { client.text.contains("HTTP/1.1 504") })
+        #expect(first === endpoint()! && world.now - begin < 3_000_000_000)
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+
+    @Test func `a client that waits to be told to go on is not slow`() throws {
+        let simulated = try DirectedTests.edge(
+            "{ upstreams: [\"unix:/worker/1\"], timeout: { request: 40s } }",
+            options: "timeout: { body: 2s }")
+        let endpoint = ScarcityTests.scriptEndpoint(simulated)
+        let text =
+            "PUT / HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+        let client = ScarcityTests.ask(simulated, text)
+        simulated.turn(for: 20_000_000_000)
+        #expect(client.bytes.isEmpty)
+        endpoint()!.send("HTTP/1.1 100 Continue\r\n\r\n")
+        #expect(simulated.turn { client.text == "HTTP/1.1 100 Continue\r\n\r\n" })
+        // Now it is.
+        let begin = simulated.traffic.world.now
+        #expect(simulated.turn { client.text.contains("HTTP/1.1 408") })
+        #expect(simulated.traffic.world.now - begin < 3_000_000_000)
+        // And an endpoint that says nothing at all has the request's time.
+        let other = ScarcityTests.ask(simulated, text)
+        #expect(simulated.turn { other.text.contains("HTTP/1.1 504") })
+        other.end()
+        client.end()
+        simulated.run()
+        #expect(simulated.traffic.complaints == [])
+    }
+}

@@ -105,6 +105,13 @@ func forwarded(
                 """)
     }
 
+    @Test func `our own worker is told of a client that speaks HTTP/1.0`() {
+        let text = "GET /api/x HTTP/1.0\r\nHost: a\r\n\r\n"
+        let result = forwarded(text) { $0.place = 0 }
+        #expect(result.contains("proxy-peer: 0 https 192.0.2.1 51234 8443 - HTTP/1.0\n"))
+        #expect(result.hasPrefix("GET /api/x HTTP/1.1\n"))
+    }
+
     @Test func `what a trusted proxy says is kept and added to`() {
         let text =
             "GET / HTTP/1.1\r\nHost: a\r\nForwarded: for=1.1.1.1\r\n"

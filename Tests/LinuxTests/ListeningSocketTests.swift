@@ -32,6 +32,40 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         #expect(result == 0 && value == 1)
     }
 
+    @Test func `a probed peer that has half-closed stays, and one that has closed is found out`()
+        throws
+    {
+        let listener = try ListeningSocket(tcp: address("127.0.0.1"))
+        let poller = try Poller()
+        func connection(_ token: UInt64) throws -> (near: Int32, far: Int32) {
+            let far = try ListeningSocket.connect(to: listener.address)
+            guard let near = try listener.accept() else {
+                throw SystemError("accept4", number: EAGAIN)
+            }
+            // Its kernel forgets a closed connection after a second.
+            var second: Int32 = 1
+            let result = unsafe setsockopt(
+                far.number, Int32(IPPROTO_TCP), TCP_LINGER2, &second, 4)
+            #expect(result == 0)
+            try poller.add(near.number, token: token, writable: false)
+            StreamSocket.probePeer(near.number, everySeconds: 1, times: 4)
+            return (near.release(), far.release())
+        }
+        let waiting = try connection(1)
+        StreamSocket.shutdownWrite(waiting.far)
+        let gone = try connection(2)
+        StreamSocket.close(gone.far)
+        var broken: [UInt64] = []
+        for _ in 0..<600 where broken.isEmpty {
+            for index in 0..<(try poller.wait(milliseconds: 100)) {
+                let (token, readiness) = poller.event(index)
+                if readiness.contains(.failed) { broken.append(token) }
+            }
+        }
+        #expect(broken == [2])
+        for socket in [waiting.near, waiting.far, gone.near] { StreamSocket.close(socket) }
+    }
+
     @Test func `both families can be bound side by side`() throws {
         let six = try ListeningSocket(tcp: address("::"))
         let four = try ListeningSocket(tcp: address("0.0.0.0", six.address.port!))
@@ -142,6 +176,15 @@ private func address(_ text: String, _ port: UInt16 = 0) -> SocketAddress {
         }
         try FileSystem.remove(path)
         #expect(!ListeningSocket.accepts(try SocketAddress.unix(path: path)))
+    }
+
+    @Test func `a Unix socket whose queue is full is there all the same`() throws {
+        let path = "/tmp/linux-tests-full-\(ProcessTraits.pid).sock"
+        try FileSystem.remove(path)
+        let socket = try ListeningSocket(unix: path, mode: 0o600, backlog: 0)
+        // Connections that nobody accepts stay in the queue when their clients have gone.
+        for _ in 0..<8 { #expect(ListeningSocket.accepts(socket.address)) }
+        try FileSystem.remove(path)
     }
 
     @Test(.enabled(if: ProcessTraits.isRoot))

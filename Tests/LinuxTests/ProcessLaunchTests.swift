@@ -62,9 +62,9 @@ private func run(
         #expect(result.lines == ["twoone"])
     }
 
-    @Test func `environment folder session and signals are as asked`() throws {
+    @Test func `environment folder group and signals are as asked`() throws {
         let result = try run(
-            "env | grep ^A=; pwd; test $$ = $(ps -o sid= -p $$ | tr -d ' ') && echo leader; "
+            "env | grep ^A=; pwd; test $$ = $(ps -o pgid= -p $$ | tr -d ' ') && echo leader; "
                 + "grep -E '^Sig(Blk|Ign)' /proc/self/status | sed 's/:.*\\(.\\{8\\}\\)$/ \\1/'",
             environment: ["A=b c", "PATH=/usr/bin:/bin"], folder: "/usr")
         #expect(

@@ -100,6 +100,15 @@ def test_a_stripped_prefix_is_the_script_name(app):
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) in (("/shop", ""), ("/shop", "/"))
 
 
+def test_the_protocol_is_that_of_the_client(app):
+    proxy = app(ENVIRON, ", workers: 1", top="routes: [{ path: /shop/, strip: /shop, to: web }, { to: web }]")
+    for target, script in (("/", ""), ("/shop/cart", "/shop")):
+        for version in ("1.0", "1.1"):
+            with proxy.client() as client:
+                seen = client.exchange(request(target, version=version)).json
+            assert (seen["SERVER_PROTOCOL"], seen["SCRIPT_NAME"]) == (f"HTTP/{version}", script)
+
+
 def test_names_with_underscores_never_reach_the_app(app):
     proxy = app(ENVIRON, ", workers: 1")
     with proxy.client() as client:

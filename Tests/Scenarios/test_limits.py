@@ -80,6 +80,29 @@ def test_a_body_that_is_too_slow_is_a_408(start_proxy, serve):
         sender.join()
 
 
+def test_a_client_that_takes_nothing_of_its_answer_is_logged_as_timeout(start_proxy, serve):
+    def script(stream, server):
+        stream.read_head()
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n")
+        while stream.try_send(b"x" * 100_000):
+            pass
+    proxy = start(start_proxy, serve(script).url, "timeout: { body: 300ms }")
+    with proxy.client() as client:
+        client.send(request("/held"))
+        line, = proxy.access(1, target="/held")
+        assert (line["status"], line["outcome"], line["error"]) == (200, "timeout", None)
+
+
+def test_an_early_answer_is_not_lost_to_the_body_that_still_comes(start_proxy, serve):
+    proxy = start(start_proxy, serve().url, "limits: { body: 10B }")
+    with proxy.client() as client:
+        client.send(request("/", "POST", content_length=10_000))
+        assert client.response().status == 413
+        # A closed socket answers the first of these with a reset, and the next cannot be sent.
+        assert all(client.try_send(b"x" * 1000) for _ in range(5))
+        assert client.ended()
+
+
 def test_a_tunnel_that_is_idle_ends(start_proxy, serve):
     def script(stream, server):
         stream.read_head()
@@ -291,8 +314,10 @@ def test_at_the_descriptor_limit_it_neither_spins_nor_dies_and_recovers(start_pr
 
 
 def test_two_thousand_slow_clients_do_not_hold_up_the_others(start_proxy):
+    # On a busy machine they are slower than the usual limits allow.
     proxy = start_proxy("""
         limits: { connections: 6000, connections_per_address: 6000 }
+        timeout: { header: 5m, body: 5m, idle: 5m, body_rate: 1B/s }
         services:
           demo: { demo: true, workers: 2, buffer: request }
     """)

@@ -1,11 +1,14 @@
 """Part 10 and contract section 5: the access log, the error log, and what may go wrong with them."""
 
+import fcntl
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -105,6 +108,34 @@ def test_usr1_reopens(start_proxy):
     assert targets[1:] == ["/worker?2"] * (len(targets) - 1)
 
 
+def test_a_reload_adds_moves_and_removes_the_access_log(start_proxy, folder):
+    def logs(name):
+        return f"logs: {{ access: {{ path: {folder}/{name} }} }}\n" + DEMO
+
+    def lines(name):
+        path = folder / name
+        return path.read_text().count("\n") if path.exists() else 0
+    none = "logs: { error: { path: stderr } }\n" + DEMO
+    proxy = start_proxy(none)
+    proxy.get("/worker")
+    for name in ("one", "two"):
+        proxy.reload(logs(name))
+        for _ in range(4):
+            proxy.get("/worker")
+    proxy.reload(none)
+    for _ in range(4):
+        proxy.get("/worker")
+    # Edges that are killed begin with the files of now, too.
+    proxy.reload(logs("three"))
+    for edge in proxy.edges():
+        proxy.kill(edge["pid"])
+    until(lambda: [(each["state"], each["restarts"]) for each in proxy.edges()] == [("ready", 1)] * 2, "other edges")
+    for _ in range(4):
+        proxy.get("/worker")
+    assert proxy.stop() == 0
+    assert [lines(name) for name in ("one", "two", "three")] == [4, 4, 4]
+
+
 def test_a_full_disk_holds_no_request(start_proxy):
     proxy = start_proxy("logs: { access: { path: /dev/full } }\n" + DEMO)
     load = Load(proxy, clients=2)
@@ -152,6 +183,61 @@ def test_a_stuck_pipe_holds_no_request(start_proxy, folder):
     os.close(reader)
     assert json.loads(data.split(b"\n")[0])["status"] == 200
     assert proxy.get("/worker").status == 200
+
+
+def read_all(reader, until_closed):
+    """Reads a pipe in a thread of its own; `until_closed()` ends it when nothing comes any more."""
+    pieces = []
+
+    def read():
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        while True:
+            if any(events & select.POLLIN for _, events in poll.poll(50)):
+                pieces.append(os.read(reader, 1 << 20))
+            elif until_closed():
+                return
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that few lines are lost when we are slow
+    thread = threading.Thread(target=read)
+    thread.start()
+    return thread, pieces
+
+
+@pytest.mark.parametrize("where", ["a FIFO", "standard error"])
+def test_lines_of_several_edges_do_not_mix_in_a_pipe(start_proxy, folder, where):
+    done = threading.Event()
+    if where == "a FIFO":
+        os.mkfifo(folder / "pipe")
+        os.chmod(folder / "pipe", 0o666)
+        reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        thread, pieces = read_all(reader, done.is_set)
+        proxy = start_proxy(f"logs: {{ access: {{ path: {folder}/pipe }} }}\n" + DEMO)
+    else:
+        reader, writer = os.pipe()
+        proxy = start_proxy("logs: { access: { path: stderr } }\n" + DEMO, ready=False, stderr=writer)
+        os.close(writer)
+        text = b""
+        while b'"ready"' not in text:
+            text += os.read(reader, 65536)
+        proxy.urls = next(json.loads(line) for line in text.split(b"\n") if b'"ready"' in line)["listen"]
+        thread, pieces = read_all(reader, done.is_set)
+    # Lines of about 450, 3,500 and 8,500 bytes, the last ones longer than a pipe takes whole.
+    loads = [Load(proxy, clients=2, target="/worker?" + "x" * length) for length in (10, 3000, 8000)]
+    for load in loads:
+        load.more(200)
+    for load in loads:
+        load.end()
+    assert proxy.stop() == 0
+    done.set()
+    thread.join()
+    os.close(reader)
+    lines = [json.loads(line) for line in b"".join(pieces).split(b"\n") if line]
+    lines = [line for line in lines if "target" in line]
+    assert len(lines) > 100
+    for line in lines:
+        assert list(line) == KEYS
+    longest = max(len(line["target"]) for line in lines)
+    assert 2000 < longest < 4096
 
 
 def test_an_error_log_nobody_reads_holds_no_request(start_proxy, folder):

@@ -239,8 +239,9 @@ def test_no_room_for_an_answer_is_back_pressure(start_proxy, small_spool):
 
 
 @looks_into_edges
-def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serve):
-    content, end = os.urandom(8_000_000), threading.Event()
+def test_no_room_for_the_end_of_an_answer_alone_is_back_pressure_too(start_proxy, serve):
+    # Less than a block waits in memory, and asks the file for no room.
+    content, rest, end = os.urandom(8_000_000), os.urandom(150_000), threading.Event()
 
     def script(stream, server):
         while True:
@@ -248,10 +249,10 @@ def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serv
                 stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
                 continue
             stream.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(content), content))
-            server.note("all but the last chunk")
+            server.note("all but the end")
             end.wait(60)
-            stream.send(b"0\r\nX-Trailer: yes\r\n\r\n")
-            server.note("the last chunk")
+            stream.send(b"%x\r\n%s\r\n0\r\nX-Trailer: yes\r\n\r\n" % (len(rest), rest))
+            server.note("the end")
     server = serve(script)
     proxy = start_proxy(f"""
         edges: 1
@@ -270,12 +271,12 @@ def test_no_room_for_the_last_chunk_alone_is_back_pressure_too(start_proxy, serv
         return sizes[-1]
     with proxy.client(receive_buffer=4096) as slow:
         slow.send(request())
-        processes.limit(edge, "fsize", settled("all but the last chunk"))
+        processes.limit(edge, "fsize", settled("all but the end"))
         end.set()
-        settled("the last chunk")
+        settled("the end")
         proxy.event("spool_failed")
         answer = slow.response()
-        assert answer.complete and answer.body == content
+        assert answer.complete and answer.body == content + rest
         assert answer.trailers == [("X-Trailer", "yes")]
         assert slow.exchange(request("/other")).text == "ok"
 

@@ -1,9 +1,12 @@
 """Part 3 and contract section 1: start, ready, signals, stop, exit codes."""
 
+import fcntl
 import os
+import pty
 import re
 import signal
 import socket
+import termios
 import threading
 
 import pytest
@@ -203,6 +206,25 @@ def test_root_gives_its_children_to_nobody_and_others_keep_themselves(start_prox
     nobody = 65534 if os.getuid() == 0 else os.getuid()
     assert [processes.user_of(edge["pid"]) for edge in proxy.edges()] == [nobody, nobody]
     assert {processes.user_of(worker["pid"]) for worker in proxy.endpoints("demo")} == {nobody}
+
+
+@pytest.mark.parametrize("has_terminal", [True, False])
+def test_children_have_no_terminal_to_type_on_and_share_a_session_where_there_is_none(start_proxy, has_terminal):
+    ours, theirs = pty.openpty()
+
+    def part():
+        os.setsid()
+        if has_terminal:
+            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+    proxy = start_proxy(DEMO, preexec=part)
+    session, terminal = processes.session_of(proxy.pid)
+    assert session == proxy.pid and (terminal != 0) == has_terminal
+    children = [processes.session_of(child.pid) for child in processes.descendants(proxy.pid)]
+    assert len(children) >= 4 and {terminal for _, terminal in children} == {0}
+    assert all((session == proxy.pid) != has_terminal for session, _ in children)
+    assert proxy.stop() == 0
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_start_that_fails_leaves_nobody_behind(start_proxy, folder):

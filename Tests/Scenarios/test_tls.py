@@ -4,6 +4,8 @@ import os
 import socket
 import ssl
 import subprocess
+import textwrap
+import time
 
 import pytest
 
@@ -289,6 +291,64 @@ def test_the_development_ca(start_proxy, folder):
     assert root.read_bytes() == before
     with again.client(tls=context) as client:
         assert client.exchange(request("/worker")).status == 200
+
+
+def leaf_that_ends(folder, end):
+    """Replaces the development certificate by one that ends at `end` (Unix seconds)."""
+    (folder / "index.txt").write_text("")
+    (folder / "ca.cnf").write_text(f"""
+[ca]
+default_ca = one
+[one]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = leaf
+[any]
+commonName = supplied
+[leaf]
+subjectAltName = DNS:localhost,IP:127.0.0.1,IP:::1
+basicConstraints = CA:FALSE
+extendedKeyUsage = serverAuth
+""")
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", "leaf.key", "-out", "leaf.csr", folder=folder)
+    openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-in", "leaf.csr", "-cert", "root.pem", "-keyfile", "root-key.pem",
+            "-startdate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end - 90 * 86400)),
+            "-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end)), "-out", "leaf.pem", folder=folder)
+    (folder / "localhost.pem").write_bytes((folder / "leaf.pem").read_bytes() + (folder / "leaf.key").read_bytes())
+    return ssl.PEM_cert_to_DER_cert((folder / "leaf.pem").read_text())
+
+
+def served(proxy):
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(proxy.address()))
+
+
+def test_the_development_certificate_is_renewed_while_the_proxy_runs(start_proxy):
+    config = """
+        listen: ["https://127.0.0.1:0"]
+        tls: { dev_ca: true }
+        services: { demo: { demo: true, workers: 1 } }
+    """
+    proxy = start_proxy(config)
+    folder = proxy.folder / "state/ca"
+    # It is renewed with 30 days left, so this one is due in some seconds; later, should this start take longer.
+    for seconds in (4, 8, 16, 32):
+        assert proxy.stop() == 0
+        old = leaf_that_ends(folder, int(time.time()) + 30 * 86400 + seconds)
+        proxy = start_proxy(f"directories: {{ runtime: {folder}/../../run, state: {folder}/.. }}\n" + textwrap.dedent(config))
+        if served(proxy) == old:
+            break
+    # What is in the file has not been asked for.
+    proxy.configuration.write_text("nonsense")
+    until(lambda: served(proxy) != old, "another certificate", seconds=60)
+    proxy.event("certificate_renewed")
+    context = ssl.create_default_context(cafile=str(folder / "root.pem"))
+    with proxy.client(tls=context) as client:
+        assert client.exchange(request("/worker")).status == 200
+    assert proxy.event("config_reloaded", generation=2)["services"] == "app code unchanged"
 
 
 def upstream_config(server, extra, host="localhost"):

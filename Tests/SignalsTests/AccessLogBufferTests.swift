@@ -55,6 +55,38 @@ private struct FakeLog {
         #expect(buffer.isDue(now: 6) == true)
     }
 
+    /// Texts that need no escape, and those that need the longest.
+    @Test(
+        arguments: [RequestLine.Format.json, .combined], [0x61, 0x01, 0xFF] as [UInt8])
+    func `a line for a pipe is cut until it fits`(
+        format: RequestLine.Format, byte: UInt8
+    ) throws {
+        func long(_ count: Int) -> [UInt8] { [UInt8](repeating: byte, count: count) }
+        var sample = SampleRequest()
+        sample.set(\.method, long(64))
+        sample.set(\.host, long(255))
+        sample.set(\.target, long(8192))
+        sample.set(\.referer, long(4096))
+        sample.set(\.userAgent, long(4096))
+        sample.service = long(255)
+        sample.endpoint = long(255)
+        sample.sni = long(255)
+        var buffer = AccessLogBuffer(format: format)
+        buffer.lineBytesAtMost = RequestLine.shortLineBytesMax
+        sample.withText { buffer.add(sample.facts, sample.result, $0, now: 1) }
+        // The next one is as long as ever.
+        let plain = SampleRequest()
+        plain.withText { buffer.add(plain.facts, plain.result, $0, now: 1) }
+        let lines = array(buffer.bytesToWrite).split(separator: 0x0A)
+        #expect(lines.count == 2 && lines[0].count < RequestLine.shortLineBytesMax)
+        #expect(lines[0].count > RequestLine.shortLineBytesMax / 4)
+        #expect(String(decoding: lines[1], as: UTF8.self) + "\n" == plain.line(format))
+        if format == .json {
+            let whole = try object(String(decoding: lines[0], as: UTF8.self))
+            #expect(Set(whole.keys) == Set(try object(plain.line(.json)).keys))
+        }
+    }
+
     /// Every seed: whole lines in order, and those that are missing are exactly the counted ones.
     @Test(arguments: 0..<20)
     func `whatever the descriptor does, lines stay whole, in order and counted`(seed: UInt64) throws

@@ -67,12 +67,48 @@ import Testing
 
     @Test func `what a child prints carries its source`() throws {
         var line = EventLine()
-        line.output(
-            of: Array("web/3".utf8).span, Array("a\u{1B}[31m\"b".utf8).span,
-            wall: SampleRequest.wall)
+        let text = Array("a\u{1B}[31m\"b".utf8)
+        let count = line.output(
+            of: Array("web/3".utf8).span, text.span, wall: SampleRequest.wall)
+        #expect(count == text.count)
         let read = try object(String(decoding: array(line.bytes), as: UTF8.self))
         #expect(read["event"] as? String == "output")
         #expect(read["source"] as? String == "web/3")
         #expect(read["text"] as? String == "a\u{1B}[31m\"b")
+    }
+
+    @Test(arguments: ["x", "\"", "\u{1B}", "é", "\u{85}", "🐟", "a\"é\u{01}🐟"])
+    func `what a child prints is in several lines where one is too long`(piece: String) throws {
+        let text = String(repeating: piece, count: 16_000 / piece.utf8.count)
+        let bytes = Array(text.utf8)
+        var line = EventLine(bytesAtMost: 4096)
+        var found = ""
+        var done = 0
+        while done < bytes.count {
+            let count = line.output(
+                of: Array("web/3".utf8).span, bytes.span.extracting(done..<bytes.count),
+                wall: SampleRequest.wall)
+            try #require(count > 0)
+            #expect(line.bytes.count <= 4096)
+            // None is much shorter than it could be.
+            if done + count < bytes.count { #expect(line.bytes.count > 4000) }
+            let read = try object(String(decoding: array(line.bytes), as: UTF8.self))
+            found += read["text"] as? String ?? "?"
+            done += count
+        }
+        #expect(found == text)
+    }
+
+    @Test(arguments: ["x", "\n", "é", "\u{85}"])
+    func `of a traceback the end stays`(piece: String) throws {
+        let text = String(repeating: piece, count: 9000) + "KeyError: 'tea'"
+        var line = EventLine(bytesAtMost: 4096)
+        line.begin(.error, "app_failed", wall: SampleRequest.wall)
+        line.add("traceback", endOf: text)
+        line.end()
+        #expect((4000...4096).contains(line.bytes.count))
+        let read = try object(String(decoding: array(line.bytes), as: UTF8.self))
+        #expect(text.hasSuffix(try #require(read["traceback"] as? String)))
+        #expect((read["traceback"] as? String)?.hasSuffix("KeyError: 'tea'") == true)
     }
 }

@@ -101,6 +101,21 @@ private let second: UInt64 = 1_000_000_000
         #expect(fleet.livingGenerations == [2])
     }
 
+    @Test func `an old edge that does not accept yet is ended by a take-over, as it is to be`() {
+        var fleet = serving()
+        #expect(fleet.exited(slot: 1, now: 1).contains(.launch(generation: 1, index: 1, slot: 1)))
+        _ = fleet.begin(generation: 2, count: 1, now: 2)
+        _ = fleet.ready(slot: 2, now: 3)
+        #expect(
+            fleet.takeOver(by: 2, now: 3, deadline: 100) == [
+                .accept(slot: 2), .drain(slot: 0), .kill(slot: 1),
+            ])
+        // So its end is no error, and nothing is due for it.
+        #expect(fleet.edges[1]?.phase == .stopping)
+        #expect(fleet.edges[1]?.deadline == nil)
+        #expect(fleet.exited(slot: 1, now: 4) == [.recover(slot: 1)])
+    }
+
     @Test func `a new generation that cannot start is taken back and the old one serves on`() {
         var fleet = serving()
         _ = fleet.begin(generation: 2, count: 2, now: 2)

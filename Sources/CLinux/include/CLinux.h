@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <grp.h>
 #include <dirent.h>
 #include <net/if.h>
@@ -27,6 +28,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -119,6 +121,8 @@ static inline int clinux_accept(int socket, struct sockaddr_storage *address) {
     socklen_t size = sizeof *address;
     return accept4(socket, (struct sockaddr *)address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
+/* Bytes the peer has not acknowledged (tcp(7), unix(7)); the result is that of ioctl. */
+static inline int clinux_unacknowledged(int socket, int *count) { return ioctl(socket, SIOCOUTQ, count); }
 static inline int clinux_connect(int socket, const void *address, socklen_t size) {
     return connect(socket, (const struct sockaddr *)address, size);
 }

@@ -91,6 +91,12 @@ final class ProcessHold {
 
     func send(_ signal: Int32) { process.send(signal) }
     func sendToGroup(_ signal: Int32) { process.sendToGroup(signal) }
+
+    /// Kills and reaps one that nobody else waits for.
+    func end() {
+        process.send(SignalNumber.kill)
+        _ = try? process.waitForExit()
+    }
 }
 
 /// Signal numbers of Linux, the same on every processor this runs on (signal(7)).

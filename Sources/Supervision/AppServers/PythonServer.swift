@@ -16,8 +16,9 @@ final class PythonServer: AppServer {
     private var candidate: Zygote?
     /// Workers to be forked once there is a zygote, or room in its channel.
     private var waiting: [Worker] = []
-    /// Workers to be killed as soon as their process is known.
-    private var doomed: Set<WorkerKey> = []
+    /// Workers to be killed as soon as their process is known, and until when the zygote has to
+    /// name it.
+    private var doomed: [WorkerKey: UInt64] = [:]
     private var policy = RestartPolicy.worker
     private var restartAt: UInt64?
     private var retryAt: UInt64?
@@ -30,6 +31,10 @@ final class PythonServer: AppServer {
 
     /// How long to wait for the zygote's word on how a worker ended, in nanoseconds.
     private static let wordWait: UInt64 = 200_000_000
+    /// How long the zygote may take to name a worker that is to be killed, in nanoseconds. A fork
+    /// needs milliseconds, and some hundred of an app with gigabytes; one that is stopped never
+    /// comes back, and is killed, so that it holds neither a stop nor a replacement up.
+    private static let forkLimit: UInt64 = 2_000_000_000
     /// Until a full channel is tried again, in nanoseconds.
     private static let retryWait: UInt64 = 10_000_000
 
@@ -41,7 +46,8 @@ final class PythonServer: AppServer {
     private var site: MasterSite { pool.site }
 
     var deadline: UInt64? {
-        ([candidate?.deadline, restartAt, retryAt].compactMap { $0 } + gone.values).min()
+        ([candidate?.deadline, restartAt, retryAt].compactMap { $0 } + Array(gone.values)
+            + Array(doomed.values)).min()
     }
 
     // MARK: the zygote
@@ -101,7 +107,7 @@ final class PythonServer: AppServer {
                 message["error"]?.text ?? "the import failed",
                 traceback: message["traceback"]?.text ?? "")
         case "forked": forked(message)
-        case "fork_failed": worker(of: message).map { pool.exited($0, nil) }
+        case "fork_failed": worker(of: message).map(giveUp)
         case "exited":
             guard let pid = pid(of: message) else { return }
             let status = message["status"]?.whole.flatMap { Int32(exactly: $0) }
@@ -115,6 +121,8 @@ final class PythonServer: AppServer {
         candidate = nil
         zygote.deadline = nil
         current?.channel?.drainPackets()
+        // That may have been the end of the last worker, and with it of the pool.
+        guard !isClosed else { return zygote.kill() }
         current?.retire()
         current = zygote
         giveUpForks()
@@ -146,12 +154,14 @@ final class PythonServer: AppServer {
         } else if zygote === current {
             current = nil
             guard !isClosed else { return }
-            giveUpForks()
             site.log.warning("zygote_exited") { line in
                 line.add("service", text: pool.name)
                 line.add("pid", Int(zygote.process.pid))
                 line.add("status", text: end?.description ?? "unknown")
             }
+            giveUpForks()
+            // The pool, which is ending, waited for nobody else.
+            guard !isClosed else { return }
             // Its workers go on; once there is another they are replaced one by one.
             scheduleRestart(lifetime: Clock.monotonic - zygote.startedAt)
         }
@@ -162,9 +172,32 @@ final class PythonServer: AppServer {
     private func giveUpForks() {
         for worker in pool.workers.values
         where worker.pid == 0 && !waiting.contains(where: { $0 === worker }) {
-            doomed.remove(worker.key)
-            pool.exited(worker, nil)
+            giveUp(worker)
         }
+    }
+
+    /// A worker's process will not be named any more.
+    private func giveUp(_ worker: Worker) {
+        doomed[worker.key] = nil
+        pool.exited(worker, nil)
+    }
+
+    /// It was to name a worker and did not: it is stopped, or stuck. What its end leads to happens
+    /// when it is seen.
+    private func endStuckZygote() {
+        // Its word may have come in this turn.
+        current?.channel?.drainPackets()
+        let now = Clock.monotonic
+        let isStuck = doomed.values.contains { $0 <= now }
+        // Once is enough: those that are left are given up with the zygote.
+        for (key, due) in doomed where due <= now { doomed[key] = .max }
+        guard isStuck, let current else { return }
+        site.log.error("zygote_stuck") { line in
+            line.add("service", text: pool.name)
+            line.add("pid", Int(current.process.pid))
+            line.add("text", text: "it was asked for a worker and does not answer; it is killed")
+        }
+        current.process.send(SignalNumber.kill)
     }
 
     private func fail(_ message: String, traceback: String) {
@@ -252,7 +285,7 @@ final class PythonServer: AppServer {
         }
         adopted[pid] = worker
         pool.started(worker, pid: pid)
-        if doomed.remove(worker.key) != nil { kill(worker) }
+        if doomed.removeValue(forKey: worker.key) != nil { kill(worker) }
     }
 
     private func hold(_ worker: Worker, _ process: ProcessHold) {
@@ -293,9 +326,9 @@ final class PythonServer: AppServer {
         } else if let process = worker.process {
             process.send(SignalNumber.kill)
         } else {
-            doomed.insert(worker.key)
+            doomed[worker.key] = Clock.monotonic + Self.forkLimit
             // A zygote that does not fork any more will not tell us of it.
-            if current == nil { pool.exited(worker, nil) }
+            if current == nil { giveUp(worker) }
         }
     }
 
@@ -318,12 +351,19 @@ final class PythonServer: AppServer {
             candidate = nil
             zygote?.kill()
             fail(
-                "\(app) was not imported within \(pool.plan.startLimit / 1_000_000_000) s "
-                    + "(timeout.start)", traceback: "")
+                "\(app) was not imported within \(Self.text(pool.plan.startLimit)) "
+                    + "(timeout.start): its import hangs, or needs more time", traceback: "")
         }
         if let due = restartAt, due <= now { startZygote() }
         if let due = retryAt, due <= now { forkWaiting() }
         for (pid, due) in gone where due <= now { ended(pid, nil) }
+        if doomed.values.contains(where: { $0 <= now }) { endStuckZygote() }
+    }
+
+    /// A time limit as one would write it.
+    private static func text(_ nanoseconds: UInt64) -> String {
+        let milliseconds = nanoseconds / 1_000_000
+        return milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(milliseconds) ms"
     }
 
     func close() {
@@ -338,6 +378,7 @@ final class PythonServer: AppServer {
         adopted = [:]
         watches = [:]
         gone = [:]
+        doomed = [:]
     }
 }
 

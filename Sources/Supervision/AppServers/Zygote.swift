@@ -44,17 +44,18 @@ final class Zygote {
         }
     }
 
-    /// Lets it end; its workers go on.
+    /// Ends it, and hears nothing more of it; its workers go on. It would end by itself when its
+    /// channel closes, unless it is stopped, and it has nothing to finish.
     func retire() {
         channel?.close()
         channel = nil
         deadline = nil
+        process.send(SignalNumber.kill)
     }
 
-    /// Ends it, and hears nothing more of it.
+    /// Ends one whose app is not imported: it need not say so any more.
     func kill() {
         hasFailed = true
         retire()
-        process.send(SignalNumber.kill)
     }
 }

@@ -296,7 +296,12 @@ package struct EdgeFleet: Sendable {
     /// Lets one edge of a generation that was replaced go.
     private mutating func leave(_ slot: Int, _ deadline: UInt64) -> [Action] {
         guard var edge = edges[slot] else { return [] }
-        guard edge.phase == .accepting else { return [.kill(slot: slot)] }
+        guard edge.phase == .accepting else {
+            edge.phase = .stopping
+            edge.deadline = nil
+            edges[slot] = edge
+            return [.kill(slot: slot)]
+        }
         edge.phase = .draining
         edge.owesWord = true
         edge.deadline = deadline

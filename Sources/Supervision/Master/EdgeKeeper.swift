@@ -22,6 +22,8 @@ final class EdgeKeeper {
         let services: [(name: String, index: Int)]
         fileprivate let configuration: OpenFile
         fileprivate let certificates: OpenFile?
+        /// Nil: no access log.
+        fileprivate var access: OpenFile?
     }
 
     private final class Edge {
@@ -80,7 +82,7 @@ final class EdgeKeeper {
 
     /// Makes what the edges of a generation are started with.
     func outfit(
-        generation: Int, plan: MasterPlan, listeners: [ListenerSockets.Listener],
+        generation: Int, plan: MasterPlan, logs: LogFiles, listeners: [ListenerSockets.Listener],
         services: [(name: String, index: Int)]
     ) throws(SystemError) -> Outfit {
         var certificates: OpenFile?
@@ -92,7 +94,7 @@ final class EdgeKeeper {
             generation: generation, plan: plan, listeners: listeners, services: services,
             configuration: OpenFile(
                 owning: try MemoryFile.sealed(name: "configuration", plan.lines)),
-            certificates: certificates)
+            certificates: certificates, access: logs.access)
     }
 
     func begin(_ outfit: Outfit) {
@@ -126,15 +128,20 @@ final class EdgeKeeper {
         if let due = orphansAt, due <= now { reclaimOrphans(now: now) }
     }
 
-    /// Hands the reopened logs to every edge.
-    func reopenLogs() {
+    /// Hands the reopened logs to every edge of these generations.
+    func reopenLogs(upTo generation: Int) {
+        for number in outfits.keys where number <= generation {
+            outfits[number]?.access = logs.access
+        }
         var numbers: [Int32] = []
         if let access = logs.access { numbers.append(access.number) }
         numbers.append(site.log.number)
         let order: JSONValue = [
             "command": "logs", "access": .bool(logs.access != nil), "errors": true,
         ]
-        for edge in edges.values { edge.channel?.send(order, descriptors: numbers) }
+        for edge in edges.values where edge.generation <= generation {
+            edge.channel?.send(order, descriptors: numbers)
+        }
     }
 
     /// The edges for `status`, in the order of their slots.
@@ -193,10 +200,9 @@ final class EdgeKeeper {
         let identity: EdgeIdentity
         do throws(BoardError) {
             identity = try site.memory.table.openEdge(
-                number: index, configuration: UInt64(generation))
-            precondition(identity.slot == slot, "the fleet and the table disagree about slots")
+                number: index, configuration: UInt64(generation), slot: slot)
         } catch {
-            preconditionFailure("the table has no slot \(slot): \(error)")
+            preconditionFailure("the fleet and the table disagree about slot \(slot): \(error)")
         }
         do throws(SystemError) {
             try start(identity, index, outfit)
@@ -205,6 +211,8 @@ final class EdgeKeeper {
                 line.add("edge", index)
                 line.add("error", text: error.description)
             }
+            // It may run already, without a way to speak to it.
+            edges.removeValue(forKey: slot)?.process.end()
             recover(identity)
             perform(fleet.launchFailed(slot: slot, now: Clock.monotonic))
         }
@@ -227,7 +235,7 @@ final class EdgeKeeper {
         role.give(outfit.configuration.number, as: "configuration")
         if let file = outfit.certificates { role.give(file.number, as: "certificates") }
         give(outfit.listeners, to: &role, index, of: outfit.plan.options.front.edges)
-        if let access = logs.access { role.give(access.number, as: "access") }
+        if let access = outfit.access { role.give(access.number, as: "access") }
         role.give(site.log.number, as: "errors")
         let memory = site.memory
         role.give(memory.tableFile.number, as: "table")
@@ -342,6 +350,9 @@ final class EdgeKeeper {
 final class LogFiles {
     /// Nil: no access log.
     private(set) var access: OpenFile?
+
+    /// Goes over to the files of another configuration.
+    func adopt(_ other: LogFiles) { access = other.access }
 
     /// Opens the access log, anew when it is open.
     func open(_ options: LogOptions) throws(SystemError) {

@@ -17,7 +17,13 @@ final class EventLog {
     /// Begins on standard error, as JSON, or as text on a terminal.
     init() {
         level = .info
-        line = EventLine(format: ProcessTraits.isTerminal(2) ? .text : .json)
+        line = Self.line(for: 2)
+    }
+
+    private static func line(for number: Int32) -> EventLine {
+        EventLine(
+            format: ProcessTraits.isTerminal(number) ? .text : .json,
+            bytesAtMost: LogFile.lineBytesMax(of: number))
     }
 
     /// The descriptor that children inherit for their own lines.
@@ -36,7 +42,7 @@ final class EventLog {
             case .warning: .warning
             case .error: .error
             }
-        line = EventLine(format: isTerminal ? .text : .json)
+        line = Self.line(for: number)
     }
 
     /// Opens a destination of the error log.
@@ -76,15 +82,22 @@ final class EventLog {
         write(.error, event, fill)
     }
 
-    /// Writes a line that a child printed.
+    /// Writes a line that a child printed; one that is too long for the log is several.
     func output(of source: String, _ text: String) {
         guard .info >= level else { return }
         var source = source
         var text = text
         source.makeContiguousUTF8()
         text.makeContiguousUTF8()
-        line.output(of: source.utf8.span, text.utf8.span, wall: Clock.wall)
-        emit()
+        let bytes = text.utf8.span
+        var done = 0
+        repeat {
+            let rest = bytes.extracting(done..<bytes.count)
+            let count = line.output(of: source.utf8.span, rest, wall: Clock.wall)
+            emit()
+            done += count
+            guard count > 0 else { return }
+        } while done < bytes.count
     }
 
     private func emit() {

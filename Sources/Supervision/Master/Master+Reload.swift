@@ -49,6 +49,42 @@ extension Master {
         let plan = try MasterPlan(reading)
         try refuseMoved(plan)
         say(reading.warnings)
+        try go(over: plan, request)
+    }
+
+    /// How long after an attempt to renew certificates the next may come, in nanoseconds: weeks are
+    /// left, and what is in the way is seldom gone in less.
+    private static let renewalWait: UInt64 = 3_600_000_000_000
+
+    /// Certificates of our own are made anew in time, and served as after a reload; the file of the
+    /// configuration is not read.
+    func renewCertificates(now: UInt64) {
+        let wall = Int64(clamping: Clock.wall / 1_000_000_000)
+        guard phase == .serving, changeover == nil, let due = plan.reading.renewAt, due <= wall,
+            now >= renewalAt
+        else { return }
+        renewalAt = now + Self.renewalWait
+        do throws(MasterFailure) {
+            let reading: MasterReading
+            switch manner.renew(plan.reading, wall) {
+            case .success(let good): reading = good
+            case .failure(let failure): throw failure
+            }
+            log.info("certificate_renewed") { line in
+                line.add("folder", text: "\(plan.options.directories.state)/ca")
+            }
+            let renewed = try MasterPlan(reading)
+            try refuseMoved(renewed)
+            try go(over: renewed, ReloadRequest())
+        } catch {
+            log.error("certificate_renewal_failed") { line in
+                line.add("error", text: error.message)
+            }
+        }
+    }
+
+    /// Starts what a plan brings; `advance` goes on.
+    private func go(over plan: MasterPlan, _ request: ReloadRequest) throws(MasterFailure) {
         let wanted = plan.options.front.edges
         guard wanted <= edges.freeSlots else {
             throw MasterFailure(
@@ -57,29 +93,31 @@ extension Master {
                     + "\(SharedMemory.edgeSlots) are; wait until old edges have ended")
         }
         warnOfFixed(plan)
-        try Self.tryLogs(plan.logs)
+        let logs = try Self.logFiles(plan.logs)
         let prepared = try listeners.prepare(plan.options.front)
         let preparation = try services.prepare(plan, mayFail: false) { [unowned self] in advance() }
         let changeover = Changeover(
             plan: plan, generation: generation + 1, isStart: false, preparation: preparation,
-            prepared: prepared, request: request)
+            prepared: prepared, logs: logs, request: request)
         self.changeover = changeover
         services.begin(preparation)
         advance()
     }
 
     /// A log that cannot be opened is an error like any other.
-    private static func tryLogs(_ logs: LogOptions) throws(MasterFailure) {
+    private static func logFiles(_ options: LogOptions) throws(MasterFailure) -> LogFiles {
+        let logs = LogFiles()
         do throws(SystemError) {
-            try LogFiles().open(logs)
+            try logs.open(options)
         } catch {
             throw MasterFailure(error, while: "logs.access.path")
         }
         do throws(SystemError) {
-            _ = try EventLog.file(logs.error)
+            _ = try EventLog.file(options.error)
         } catch {
             throw MasterFailure(error, while: "logs.error.path")
         }
+        return logs
     }
 
     /// Refuses another place for what is made at the start: nobody would find the proxy there.
@@ -128,7 +166,7 @@ extension Master {
     /// The new configuration serves: says so, and rolls what was asked for.
     func reloaded(_ changeover: Changeover, from old: MasterPlan) {
         if old.logs != plan.logs {
-            // The new edges were started with the old files.
+            // The error log is only now another one.
             openLogs()
         }
         let changes = changeover.preparation.changes
@@ -168,10 +206,19 @@ extension Master {
         reload(request)
     }
 
-    /// Replaces the workers of every service by others with the code of now.
+    /// Replaces the workers of every service by others with the code of now; during the start, when
+    /// that is over: the code may have changed since it was loaded.
     func rollApps() {
-        guard phase == .serving else { return }
-        roll(services.units.map(\.name), [], .null)
+        switch phase {
+        case .starting:
+            guard !rollsWhenReady else { return }
+            rollsWhenReady = true
+            log.info("roll_postponed") { line in
+                line.add("text", text: "the proxy is starting; workers are rolled when it is ready")
+            }
+        case .serving: roll(services.units.map(\.name), [], .null)
+        case .stopping: break
+        }
     }
 
     private func roll(_ names: [String], _ clients: [AdminSocket.Client], _ result: JSONValue) {

@@ -12,6 +12,8 @@ final class Changeover {
     let isStart: Bool
     let preparation: ServiceKeeper.Preparation
     let prepared: [ListenerSockets.Listener]
+    /// What its edges write to.
+    let logs: LogFiles
     let request: ReloadRequest?
     let startedAt = Clock.monotonic
     /// Plug-ins have been told to listen to what it brings; edges are started when they do.
@@ -26,13 +28,14 @@ final class Changeover {
     init(
         plan: MasterPlan, generation: Int, isStart: Bool,
         preparation: ServiceKeeper.Preparation, prepared: [ListenerSockets.Listener],
-        request: ReloadRequest?
+        logs: LogFiles, request: ReloadRequest?
     ) {
         self.plan = plan
         self.generation = generation
         self.isStart = isStart
         self.preparation = preparation
         self.prepared = prepared
+        self.logs = logs
         self.request = request
     }
 }
@@ -62,7 +65,7 @@ extension Master {
         }
         let changeover = Changeover(
             plan: plan, generation: 1, isStart: true, preparation: preparation,
-            prepared: prepared, request: nil)
+            prepared: prepared, logs: logFiles, request: nil)
         self.changeover = changeover
         try listeners.adopt(prepared)
         services.begin(preparation)
@@ -112,7 +115,7 @@ extension Master {
         changeover.hasEdges = true
         do throws(SystemError) {
             let outfit = try edges.outfit(
-                generation: changeover.generation, plan: changeover.plan,
+                generation: changeover.generation, plan: changeover.plan, logs: changeover.logs,
                 listeners: changeover.prepared, services: changeover.preparation.services)
             edges.begin(outfit)
         } catch {
@@ -147,6 +150,7 @@ extension Master {
         changeover.predecessor = plan
         plan = changeover.plan
         generation = changeover.generation
+        logFiles.adopt(changeover.logs)
         site.edges = plan.options.front.edges
         site.edgeAccount = plan.account
         services.commit(changeover.preparation, plan: plan, generation: generation)
@@ -155,6 +159,7 @@ extension Master {
         }
         self.changeover = nil
         sayReady(changeover)
+        if rollsWhenReady { rollApps() }
         continueReloads()
     }
 
@@ -182,7 +187,7 @@ extension Master {
                 version: manner.version, urls: urls, nanoseconds: took,
                 app: manner.isApp ? appLine(changeover) : nil,
                 stateFolder: plan.options.directories.state,
-                hasDevelopmentCertificate: manner.isApp)
+                hasDevelopmentCertificate: changeover.plan.reading.renewAt != nil)
             _ = Descriptor.writeNow(Array(text.text.utf8).span, to: 2)
         } else {
             sayReady(urls, took, in: EventLog())

@@ -16,15 +16,21 @@ package final class Master {
     package struct Manner {
         /// Reads and checks everything anew: at start and for each reload.
         package var read: () -> Result<MasterReading, MasterFailure>
+        /// Makes a reading's certificates of our own anew where that is due at a time (Unix
+        /// seconds); everything else stays as it was read.
+        package var renew: (MasterReading, Int64) -> Result<MasterReading, MasterFailure>
         /// The command line was `--app`: a few friendly lines belong to the start on a terminal.
         package var isApp: Bool
         package var version: String
 
         package init(
-            isApp: Bool, version: String, read: @escaping () -> Result<MasterReading, MasterFailure>
+            isApp: Bool, version: String,
+            renew: @escaping (MasterReading, Int64) -> Result<MasterReading, MasterFailure>,
+            read: @escaping () -> Result<MasterReading, MasterFailure>
         ) {
             self.isApp = isApp
             self.version = version
+            self.renew = renew
             self.read = read
         }
     }
@@ -54,6 +60,8 @@ package final class Master {
     var changeover: Changeover?
     /// A reload was asked for while another, or the start, was under way.
     var reloadAgain: ReloadRequest?
+    /// A roll was asked for by a signal while the proxy started.
+    var rollsWhenReady = false
     /// Who waits for the end.
     var stopAnswers: [AdminSocket.Client] = []
     var phase = Phase.starting
@@ -64,6 +72,8 @@ package final class Master {
     /// A second signal asked for the end.
     var isStoppingNow = false
     private var housekeepingAt: UInt64 = 0
+    /// Certificates of our own are not made anew before that, whatever came of the last time.
+    var renewalAt: UInt64 = 0
     private var isOver = false
     /// What is in the way of making files again; said once.
     private var restoreFailure: String?
@@ -214,6 +224,7 @@ package final class Master {
         services.review()
         services.reclaim()
         rotateTicketKeys()
+        renewCertificates(now: now)
     }
 
     private func rotateTicketKeys() {
@@ -266,7 +277,9 @@ package final class Master {
         let hasAccess = open("logs.access.path") { () throws(SystemError) in
             try logFiles.open(plan.logs)
         }
-        edges.reopenLogs()
+        // Those that are being prepared have just opened theirs, which may be others.
+        let newest = changeover?.plan.logs == plan.logs ? changeover?.generation : nil
+        edges.reopenLogs(upTo: newest ?? generation)
         plugins.reopenLogs()
         return hasErrors && hasAccess
     }

@@ -11,6 +11,8 @@ package struct MasterReading: Sendable {
     /// Certificates, keys and upstreams' authorities for the edges, as `TLS.CertificateBundle`
     /// encodes them; empty without any.
     package var certificates: [UInt8]
+    /// When some of them can be renewed without anybody's doing (Unix seconds); nil: none ever.
+    package var renewAt: Int64?
     /// The folder of the file, where plug-ins start.
     package var folder: String
     package var warnings: [Diagnostic]
@@ -18,11 +20,12 @@ package struct MasterReading: Sendable {
     package var notices: [String]
 
     package init(
-        configuration: EffectiveConfiguration, certificates: [UInt8], folder: String,
-        warnings: [Diagnostic] = [], notices: [String] = []
+        configuration: EffectiveConfiguration, certificates: [UInt8], renewAt: Int64? = nil,
+        folder: String, warnings: [Diagnostic] = [], notices: [String] = []
     ) {
         self.configuration = configuration
         self.certificates = certificates
+        self.renewAt = renewAt
         self.folder = folder
         self.warnings = warnings
         self.notices = notices
@@ -67,26 +70,25 @@ enum ServiceBacking: Equatable {
 
 /// The configuration as the master obeys it.
 struct MasterPlan {
+    /// What it was made from.
+    let reading: MasterReading
     let options: MasterOptions
     let logs: LogOptions
     let services: [(options: ServiceOptions, backing: ServiceBacking)]
     let plugins: [PluginOptions]
     /// The lines that children read.
     let lines: [UInt8]
-    let certificates: [UInt8]
-    let folder: String
     /// Whom edges run as; nil: as the master.
     let account: Account?
 
     init(_ reading: MasterReading) throws(MasterFailure) {
+        self.reading = reading
         let configuration = reading.configuration
         options = MasterOptions(configuration)
         logs = LogOptions(configuration)
         plugins = PluginOptions.all(configuration)
         // What programs are told in their environment, passwords often, is for nobody else.
         lines = Array(configuration.lines(without: [PoolOptions.environmentPath]).utf8)
-        certificates = reading.certificates
-        folder = reading.folder
         account = try Self.account(options.user, options.group, of: "user")
         var services: [(options: ServiceOptions, backing: ServiceBacking)] = []
         for service in ServiceOptions.all(configuration) {
@@ -120,6 +122,9 @@ struct MasterPlan {
         }
         return account
     }
+
+    var certificates: [UInt8] { reading.certificates }
+    var folder: String { reading.folder }
 
     /// The events that somebody listens to.
     var listened: SignalSet { plugins.reduce(SignalSet()) { $0.union($1.events) } }

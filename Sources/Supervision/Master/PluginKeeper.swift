@@ -52,6 +52,8 @@ final class PluginKeeper {
     /// How long a host has to deliver what is queued and to end its plug-ins: 2 s, and 1 s each for
     /// end of file, TERM and KILL (contract, section 6), with something to spare. Nanoseconds.
     private static let stopLimit: UInt64 = 6_000_000_000
+    /// How long a host has to kill its plug-ins and to end, in nanoseconds. It needs a turn.
+    private static let endLimit: UInt64 = 1_000_000_000
     /// How long `status` waits for the host's figures, in nanoseconds.
     private static let statusLimit: UInt64 = 1_000_000_000
 
@@ -82,6 +84,7 @@ final class PluginKeeper {
         waitUntil = Clock.monotonic + Self.readyLimit
         policy = .attendant
         figures = nil
+        restartAt = nil
         start()
     }
 
@@ -96,9 +99,14 @@ final class PluginKeeper {
 
     func stopNow() {
         stop()
+        // It kills all that its plug-ins have started, which nobody else could.
+        let latest = Clock.monotonic + Self.endLimit
         for host in leaving {
-            host.channel?.send(["command": "stop_now"])
-            host.process.send(SignalNumber.kill)
+            guard host.channel?.send(["command": "stop_now"]) == true else {
+                host.process.send(SignalNumber.kill)
+                continue
+            }
+            host.deadline = latest
         }
     }
 
@@ -192,12 +200,8 @@ final class PluginKeeper {
             role.give(site.memory.ringsReadOnlyFile.number, as: "rings")
             role.give(site.memory.readersFile.number, as: "readers")
             role.give(site.memory.readerWakes[reader].number, as: "wake")
+            // One that we cannot listen to sees its channel closed, and ends.
             let host = Host(ProcessHold(try role.start()), reader: reader, plan: plan)
-            if let current {
-                if let former { leave(former) }
-                former = current
-            }
-            current = host
             host.channel = try Channel(
                 control.ours, on: site.loop,
                 received: { [unowned self, unowned host] in hear($0, from: host) })
@@ -206,6 +210,11 @@ final class PluginKeeper {
                 site.log.output(of: "plugins", text)
             }
             site.children.register(host.process.pid) { [unowned self] in ended(host, $0) }
+            if let current {
+                if let former { leave(former) }
+                former = current
+            }
+            current = host
         } catch {
             site.log.error("plugin_host_failed") { line in
                 line.add("error", text: error.description)

@@ -155,7 +155,7 @@ final class ServiceKeeper {
         site.log.error("app_failed") { line in
             line.add("service", text: name)
             line.add("error", text: message)
-            if !traceback.isEmpty { line.add("traceback", text: traceback) }
+            if !traceback.isEmpty { line.add("traceback", endOf: traceback) }
         }
     }
 

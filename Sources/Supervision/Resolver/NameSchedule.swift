@@ -7,8 +7,10 @@ package struct NameSchedule: Equatable, Sendable {
     /// must not make a busy loop, and one of a week must not hold a moved service up for ever.
     private static let secondsMin = 1
     private static let secondsMax = 3600
-    /// For answers without a TTL (a hosts file), in seconds.
-    private static let secondsUnknown = 30
+    /// For answers without a TTL, in seconds: those of a hosts file, and those of a name server
+    /// that says 0, such as Consul's, which c-ares gives alike. Short for the latter, and no work
+    /// worth counting for the former.
+    private static let secondsUnknown = 5
     /// The longest wait after failures, in seconds.
     private static let failureSecondsMax = 30
     private static let second: UInt64 = 1_000_000_000

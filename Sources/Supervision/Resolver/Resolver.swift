@@ -26,6 +26,13 @@ final class Resolver {
     private var untold: [JSONValue] = []
     /// A full channel is tried again.
     private var retryAt: UInt64?
+    /// Until when names that are asked for the first time are waited for.
+    private var waitUntil: UInt64?
+
+    /// How long a start or a reload waits for names, in nanoseconds: a name that nobody answers for
+    /// has failed after 14 s, unless there are domains to search; a resolver that is stopped says
+    /// nothing at all.
+    private static let nameLimit: UInt64 = 20_000_000_000
 
     /// Bytes of names in one packet, so that it stays far below `MessageSocket.packetBytesMax`
     /// whatever quoting adds.
@@ -41,8 +48,8 @@ final class Resolver {
     init(_ site: MasterSite) { self.site = site }
 
     var deadline: UInt64? {
-        guard restartAt == nil else { return restartAt }
-        return isStale ? 0 : retryAt
+        guard !isStale || restartAt != nil else { return 0 }
+        return [restartAt ?? retryAt, waitUntil].compactMap { $0 }.min()
     }
     var pid: Int32? { process?.pid }
 
@@ -69,6 +76,10 @@ final class Resolver {
 
     /// Once a turn: a configuration has many names, and one telling is enough for all of them.
     func tick(now: UInt64) {
+        if let due = waitUntil, due <= now {
+            waitUntil = nil
+            if hasUnanswered { giveUp("the resolver does not answer") }
+        }
         if let due = restartAt {
             guard due <= now else { return }
             restartAt = nil
@@ -82,6 +93,7 @@ final class Resolver {
         isStopping = true
         restartAt = nil
         isStale = false
+        waitUntil = nil
         untold = []
         channel = nil
         process?.send(SignalNumber.kill)
@@ -97,6 +109,12 @@ final class Resolver {
         }
         untold = Self.packets(names).reversed()
         retryAt = nil
+        waitUntil = hasUnanswered ? Clock.monotonic + Self.nameLimit : nil
+    }
+
+    /// A name has not been answered once, neither well nor badly.
+    private var hasUnanswered: Bool {
+        listeners.contains { known[$0.name] == nil && unresolved[$0.name] == nil }
     }
 
     /// `{"command":"names","names":[…],"first":…,"last":…}`: what comes from the first to the last
@@ -152,10 +170,7 @@ final class Resolver {
             site.log.error("resolver_failed") { line in line.add("error", text: error.description) }
             process = nil
             restartAt = Clock.monotonic + policy.waitAfter(lifetime: 0)
-            // Nobody waits for it: a start and a reload go on, and the names come later.
-            for name in Set(listeners.map(\.name)) where known[name] == nil {
-                tell(name, .failed("the resolver cannot be started"))
-            }
+            giveUp("the resolver cannot be started")
         }
     }
 
@@ -171,6 +186,17 @@ final class Resolver {
         }
         let now = Clock.monotonic
         restartAt = now + policy.waitAfter(lifetime: now - startedAt)
+        // The next one may say it. If that one ends too, a start or a reload waits no longer.
+        guard policy.failures > 1 else { return }
+        giveUp("the resolver has ended: \(end?.description ?? "unknown")")
+    }
+
+    /// Nobody waits for names that are not known; they come later.
+    private func giveUp(_ reason: String) {
+        site.log.warning("names_unanswered") { line in line.add("error", text: reason) }
+        for name in Set(listeners.map(\.name)) where known[name] == nil {
+            tell(name, .failed(reason))
+        }
     }
 
     private func hear(_ message: JSONValue) {
@@ -178,7 +204,8 @@ final class Resolver {
         let outcome: Outcome
         switch message["event"]?.text {
         case "resolved":
-            let addresses = (message["addresses"]?.elements ?? []).compactMap(\.text).sorted()
+            // Each once, whatever a name server says: one address is one endpoint.
+            let addresses = Set((message["addresses"]?.elements ?? []).compactMap(\.text)).sorted()
             known[name] = addresses
             unresolved[name] = nil
             outcome = .addresses(addresses)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Linux
 import Routing
 
 /// `proxy --conf FILE`: runs; with `-t` or `-T` it only reads the configuration.
@@ -53,6 +54,7 @@ struct RunCommand: ParsableCommand {
     }
 
     func run() throws {
+        if !test, !printConfig { SignalQueue.holdSteering() }
         let loaded = load()
         if test { throw check(loaded) }
         // Of a good one that is to run, the master's log says the warnings, one event each.

@@ -38,6 +38,13 @@ def all_processes():
     return found
 
 
+def session_of(pid):
+    """The session of a process, and its terminal's device, 0 for none."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[3]), int(fields[4])
+
+
 def descendants(pid):
     """All living processes below `pid`, zombies left out."""
     processes = all_processes()

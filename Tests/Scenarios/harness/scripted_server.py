@@ -14,14 +14,15 @@ class ScriptedServer:
     closed. `requests` holds what `stream.read_request()` calls noted by `server.note`.
     """
 
-    def __init__(self, script, path=None, tls=None, port=0, backlog=512):
+    def __init__(self, script, path=None, tls=None, port=0, backlog=512, host="127.0.0.1"):
         self.script, self.tls = script, tls
         self.requests, self.connections, self.failures = [], 0, []
         self._streams, self._threads, self._lock = [], [], threading.Lock()
         self.path = path
-        self._listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.socket(family, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(path or ("127.0.0.1", port))
+        self._listener.bind(path or (host, port))
         if path:
             os.chmod(path, 0o666)
         self._listener.listen(backlog)

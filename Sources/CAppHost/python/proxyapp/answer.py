@@ -121,7 +121,7 @@ class Answer:
         elif self._head is not None:
             raise AssertionError("start_response was called twice without exc_info")
         code = _statuses[status]
-        head = "HTTP/1.1 " + (status if len(status) > 3 else status + " ") + "\r\n"
+        head = ["HTTP/1.1 ", status if len(status) > 3 else status + " ", "\r\n"]
         lines = 1
         left = None
         for name, value in headers:
@@ -137,9 +137,9 @@ class Answer:
                 else:
                     raise AssertionError(
                         "the header %s is for servers, not for apps (PEP 3333)" % name)
-            head += name + ": " + value + "\r\n"
+            head += (name, ": ", value, "\r\n")
             lines += 1
-        raw = head.encode("latin-1")
+        raw = "".join(head).encode("latin-1")
         if raw.translate(None, TEXT) != b"\r\n" * lines:
             raise ValueError("a header or the status has a line break or a control character")
         self._head = raw
@@ -204,6 +204,10 @@ class Answer:
         if type(body) is not bytes:
             raise TypeError("the app must give bytes, not %s" % type(body).__name__)
         head = self._begin(len(body))
+        if self._left == len(body) <= JOIN_BYTES_MAX and not self._bodyless:
+            self._left = 0
+            self._send(head + body)
+            return
         if self._bodyless:
             body = b""
         else:

@@ -8,7 +8,7 @@ from time import monotonic
 from proxyapp import failure, signals
 from proxyapp.answer import Answer, Cut
 from proxyapp.body import RECEIVE_BYTES, Broken, ChunkedBody, LengthBody
-from proxyapp.head import HEAD_BYTES_MAX, Refused, parse
+from proxyapp.head import HEAD_BYTES_MAX, Refused
 from proxyapp.signals import (request_exception, request_finished, request_started,
                               request_tearing_down)
 
@@ -75,7 +75,7 @@ class Connection:
             try:
                 if end < 0:
                     raise Refused("the head is too long")
-                environ, place, length = parse(data[:end], self._worker.base)
+                environ, place, length = self._worker.heads.parse(data[:end])
                 if place >= len(self._worker.busy):
                     raise Refused("this worker has no such place")
             except Refused as error:
@@ -133,9 +133,10 @@ class Connection:
                 result = self._worker.application(environ, answer.start_response)
                 answer.send(result)
             finally:
-                close = getattr(result, "close", None)
-                if close is not None:
-                    close()
+                if type(result) is not list:
+                    close = getattr(result, "close", None)
+                    if close is not None:
+                        close()
         except BaseException as error:  # SystemExit and KeyboardInterrupt are the app's as well
             try:
                 self._fail(answer, environ, error)

@@ -21,6 +21,7 @@ from proxyapp import failure
 from proxyapp.answer import FileWrapper
 from proxyapp.channel import Channel, Ended
 from proxyapp.connection import Connection, Tally
+from proxyapp.head import Heads
 
 # How often at most the master is told what the worker costs (seconds).
 COST_SECONDS = 1.0
@@ -55,7 +56,7 @@ class Worker:
         self.service = service
         self.draining = False
         self.busy = busy
-        self.base = _base_environ(threads > 1)
+        self.heads = Heads(_base_environ(threads > 1))
         self._channel = channel
         self._listener = listener
         self._listening = True
