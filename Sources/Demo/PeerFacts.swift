@@ -15,10 +15,14 @@ struct PeerFacts: Equatable {
 
     /// - Parameter value: the field's value; what is malformed counts as not sent.
     init(_ value: Span<UInt8>) {
-        let parts = String(value).split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count >= 3, let place = UInt64(parts[0]), place < Self.placesMax else { return }
+        // Bytes, not characters: a combining mark would hide the blank before it.
+        let parts = Array(String(value).utf8)
+            .split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+        guard parts.count >= 3,
+            let place = QueryParameters.number(Array(parts[0]).span, in: 0...Self.placesMax - 1)
+        else { return }
         self.place = Int(place)
-        scheme = String(parts[1])
-        remote = String(parts[2])
+        scheme = String(decoding: parts[1], as: UTF8.self)
+        remote = String(decoding: parts[2], as: UTF8.self)
     }
 }

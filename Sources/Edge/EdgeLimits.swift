@@ -36,6 +36,9 @@ enum EdgeLimits {
     /// Bytes that the proxy adds to a request's head and the texts kept beside it, at most for a
     /// small block.
     static let addedBytesMax = 512
+    /// Bytes of an answer's head as it is sent: the longest that may come
+    /// (`limits.upstream_header`), and as much again for what the proxy and `set_headers` add.
+    static let longHeadBytesMax = 131_072
     /// Bytes of a chunk's framing: 16 digits at most, and two line ends.
     static let chunkFramingBytesMax = 20
     /// A large block with fewer unsent bytes than this is exchanged for a small one when its bytes

@@ -47,6 +47,7 @@ extension EdgeLoop where World: ~Copyable {
             keepsAlive: exchanges[exchange].has(.keepsClient)
                 && exchanges[exchange].has(.requestReceived))
         if forwarding.framing == .chunked { exchanges[exchange].set(.chunksAnswer) }
+        if responseHead.endsTrailers { exchanges[exchange].set(.endsAnswerTrailers) }
         if forwarding.framing == .untilClose { exchanges[exchange].set(.closesAnswer) }
         if !forwarding.keepsAlive { exchanges[exchange].clear(.keepsClient) }
         if isEventStream(in: pool.bytes(of: block)) { exchanges[exchange].clear(.buffersAnswer) }
@@ -85,22 +86,45 @@ extension EdgeLoop where World: ~Copyable {
             let block = pool.take(size)
             guard !block.isNone else { return .memoryIsScarce }
             var writer = pool.writer(into: block)
-            let text = pool.bytes(of: exchanges[exchange].text)
-            let marks = ResponseMarks(
-                requestID: text.extracting(exchanges[exchange].facts.idText.indices),
-                date: date.bytes)
-            writer.write(
-                response: responseHead, from: bytes, as: forwarding, marks: marks,
-                edits: settings.responseEdits[Int(exchanges[exchange].route)])
+            writeAnswerHead(exchange, forwarding, in: bytes, to: &writer)
             if !writer.isOverfull {
                 pool.commit(writer.count, to: block)
                 clients[client].outbound.append(block, in: pool)
                 return .done
             }
             pool.give(block)
-            guard size == .small else { return .tooLong }
+            guard size == .small else { break }
             size = .large
         }
+        return writeLongHead(exchange, client, forwarding, in: bytes)
+    }
+
+    /// Writes a head that filled a block as it came, and is longer with what is added to it.
+    @inline(never)
+    private mutating func writeLongHead(
+        _ exchange: Int, _ client: Int, _ forwarding: ResponseForwarding, in bytes: Span<UInt8>
+    ) -> HeadWriting {
+        var isOverfull = false
+        let head = longHeadText.fill {
+            writeAnswerHead(exchange, forwarding, in: bytes, to: &$0)
+            isOverfull = $0.isOverfull
+        }
+        guard !isOverfull else { return .tooLong }
+        return clients[client].outbound.append(head, in: pool) ? .done : .memoryIsScarce
+    }
+
+    @inline(__always)
+    private func writeAnswerHead(
+        _ exchange: Int, _ forwarding: ResponseForwarding, in bytes: Span<UInt8>,
+        to writer: inout ByteWriter
+    ) {
+        let text = pool.bytes(of: exchanges[exchange].text)
+        let marks = ResponseMarks(
+            requestID: text.extracting(exchanges[exchange].facts.idText.indices),
+            date: date.bytes)
+        writer.write(
+            response: responseHead, from: bytes, as: forwarding, marks: marks,
+            edits: settings.responseEdits[Int(exchanges[exchange].route)])
     }
 
     /// Reads the head that lies in the endpoint's block once more when there are blocks: nothing of
@@ -138,7 +162,9 @@ extension EdgeLoop where World: ~Copyable {
             return
         }
         var writer = pool.writer(into: out)
-        writer.write(informational: responseHead, from: pool.bytes(of: block))
+        writer.write(
+            informational: responseHead, from: pool.bytes(of: block),
+            edits: settings.responseEdits[Int(exchanges[exchange].route)])
         guard !writer.isOverfull else { return pool.give(out) }
         pool.commit(writer.count, to: out)
         clients[client].outbound.append(out, in: pool)
@@ -176,10 +202,12 @@ extension EdgeLoop where World: ~Copyable {
             return false
         }
         var writer = pool.writer(into: out)
-        if block.isNone || trailers.count == 0 {
+        if block.isNone || trailers.count == 0 || exchanges[exchange].has(.endsAnswerTrailers) {
             writer.writeLastChunk()
         } else {
-            writer.writeLastChunk(trailers: trailers, from: pool.bytes(of: block))
+            writer.writeLastChunk(
+                trailers: trailers, from: pool.bytes(of: block),
+                edits: settings.responseEdits[Int(exchanges[exchange].route)])
         }
         trailers.removeAll()
         pool.commit(writer.count, to: out)
@@ -260,7 +288,7 @@ extension EdgeLoop where World: ~Copyable {
             } else {
                 $0.write(bytes.extracting(requestHead.host.indices))
             }
-            $0.write(bytes.extracting(requestHead.path.indices))
+            if requestHead.targetForm != .asterisk { $0.write(targetOf: requestHead, from: bytes) }
         }
         let out = pool.take(.large)
         guard !out.isNone else {

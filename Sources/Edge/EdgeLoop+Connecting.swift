@@ -67,14 +67,15 @@ extension EdgeLoop where World: ~Copyable {
 
     /// An idle connection to this incarnation of the endpoint that has not been closed meanwhile.
     ///
-    /// A request that cannot be sent twice asks the kernel first whether the endpoint has ended it;
-    /// the others find out as they go, and are sent again.
+    /// What came on it before this turn has been dealt with (`lookAtIdle`). A request that changes
+    /// something asks the kernel once more, whether the endpoint has ended it or said something
+    /// that nobody asked for; the others find out as they go, and are sent again.
     private mutating func takeIdle(_ lease: Lease, for exchange: Int) -> Int? {
         // Where one was dead the others are likely to be.
         guard !exchanges[exchange].state.hasMetStaleConnection else { return nil }
         while let upstream = idle.first(of: lease.endpoint, in: upstreams) {
             guard
-                exchanges[exchange].state.isIdempotent
+                exchanges[exchange].has(.isSafe)
                     || network.isQuiet(upstreams[upstream].stream)
             else {
                 closeUpstream(upstream)
@@ -159,11 +160,7 @@ extension EdgeLoop where World: ~Copyable {
             return connectEnded(upstream)
         case .handshaking:
             return continueUpstreamHandshake(upstream)
-        case .idle:
-            // Nothing may come on an idle connection but its end; an event of bytes that were read
-            // already says nothing.
-            if network.isQuiet(upstreams[upstream].stream) { return }
-            return closeUpstream(upstream)
+        case .idle: return idleReady(upstream)
         case .busy: break
         }
         if !readiness.isDisjoint(with: [.peerClosed, .hungUp, .failed]) {
@@ -178,6 +175,14 @@ extension EdgeLoop where World: ~Copyable {
         if readiness.contains(.readable) { upstreams[upstream].set(.readable) }
         if readiness.contains(.writable) { upstreams[upstream].clear(.blocked) }
         continueUpstream(upstream)
+    }
+
+    /// An event of an idle connection: nothing may come on it but its end. One of bytes that were
+    /// read already says nothing.
+    @inline(never)
+    mutating func idleReady(_ upstream: Int) {
+        if network.isQuiet(upstreams[upstream].stream) { return }
+        closeUpstream(upstream)
     }
 
     /// Goes on with an endpoint's connection: after an event, or when its turn has come again.

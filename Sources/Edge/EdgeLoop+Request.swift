@@ -48,6 +48,8 @@ extension EdgeLoop where World: ~Copyable {
         if requestHead.keepsAlive, !isLast { flags.insert(.keepsClient) }
         if requestHead.expectsContinue { flags.insert(.expectsContinue) }
         if requestHead.upgrade == .webSocket { flags.insert(.wantsUpgrade) }
+        if requestHead.endsTrailers { flags.insert(.endsTrailers) }
+        if requestHead.method.isSafe { flags.insert(.isSafe) }
         if requestHead.framing == .none || requestHead.framing == .length(0) {
             flags.formUnion([.requestReceived])
         } else {
@@ -180,7 +182,8 @@ extension EdgeLoop where World: ~Copyable {
         forwarding.strippedBytes = strippedBytes
         forwarding.toOwnWorker = service.isOurs
         forwarding.dropsUnderscores = service.dropsUnderscores
-        forwarding.keepsTrailer = requestHead.framing == .chunked && !service.buffers
+        forwarding.keepsTrailer =
+            requestHead.framing == .chunked && !service.buffers && !requestHead.endsTrailers
         var start = writer.count
         writer.write(requestLine: requestHead, from: bytes, as: forwarding)
         exchanges[exchange].line = ByteRange(start: start, count: writer.count - start)

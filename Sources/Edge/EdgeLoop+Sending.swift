@@ -140,10 +140,14 @@ extension EdgeLoop where World: ~Copyable {
             return false
         }
         var writer = pool.writer(into: out)
-        if block.isNone || trailers.count == 0 {
+        if block.isNone || trailers.count == 0 || exchanges[exchange].has(.endsTrailers) {
             writer.writeLastChunk()
         } else {
-            writer.writeLastChunk(trailers: trailers, from: pool.bytes(of: block))
+            writer.writeLastChunk(
+                trailers: trailers, from: pool.bytes(of: block),
+                dropsUnderscores: settings.services[Int(exchanges[exchange].service)]
+                    .dropsUnderscores,
+                edits: settings.requestEdits[Int(exchanges[exchange].route)])
         }
         trailers.removeAll()
         pool.commit(writer.count, to: out)

@@ -181,9 +181,9 @@ extension EdgeLoop where World: ~Copyable {
         closeUpstream(upstream)
     }
 
-    /// Gives the client the time for its next bytes, while it is its turn to send some: not while it
-    /// is us who do not take them, or while it waits to be told to go on. The time it has for taking
-    /// its answer goes before.
+    /// Gives the client the time for its next bytes, while it is its turn to send some: not while
+    /// it is us who do not take them, or while it waits to be told to go on. The time it has for
+    /// taking its answer goes before.
     mutating func setBodyDeadline(_ exchange: Int) {
         setRequestClock(exchange)
         let client = Int(exchanges[exchange].client)

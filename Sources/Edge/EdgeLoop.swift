@@ -66,7 +66,9 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     let framing = TextScratch(capacity: 32)
     var dateSecond: UInt64 = 0
     /// The name of the endpoint being written about, and what it said its app raised.
-    let plainText = TextScratch(capacity: 16384)
+    let plainText = TextScratch(capacity: BlockSize.large.bytes)
+    /// The head of an answer that does not fit into a block with what is added to it.
+    let longHeadText = TextScratch(capacity: EdgeLimits.longHeadBytesMax)
     let serverNameText = TextScratch(capacity: 256)
     let exceptionText = TextScratch(capacity: 8192)
     var endpointNames: EndpointNames
@@ -153,6 +155,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     mutating func turn() -> Bool {
         let count = network.wait(nanoseconds: waitTime())
         readClocks()
+        if count > 1 { lookAtIdle(count) }
         for index in 0..<count {
             let (bits, readiness) = network.event(index)
             dispatch(Token(bits: bits), readiness)
@@ -165,6 +168,18 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         if limitReportsAt <= now { reportLimits() }
         journal.flush(now: now, wall: wall)
         return !isDone()
+    }
+
+    /// Deals with the events of idle connections to endpoints before any request can be given one:
+    /// bytes that stand there already would be taken for its answer.
+    private mutating func lookAtIdle(_ count: Int) {
+        for index in 0..<count {
+            let token = Token(bits: network.event(index).token)
+            guard token.isUpstream, upstreams.isUsed(token.index),
+                upstreams[token.index].phase == .idle, holds(upstreams, token)
+            else { continue }
+            idleReady(token.index)
+        }
     }
 
     private mutating func readClocks() {

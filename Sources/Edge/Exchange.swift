@@ -43,6 +43,11 @@ struct Exchange {
         static let saysLength = Flags(rawValue: 1 << 21)
         /// A part of the answer waits in its file, or to be written there.
         static let isSpooling = Flags(rawValue: 1 << 22)
+        /// `Connection` named fields, of the request or of its answer: trailers go no further.
+        static let endsTrailers = Flags(rawValue: 1 << 23)
+        static let endsAnswerTrailers = Flags(rawValue: 1 << 24)
+        /// The method changes nothing.
+        static let isSafe = Flags(rawValue: 1 << 25)
         /// The endpoint's stream took no more of the request; its answer may have come all the
         /// same.
         static let sendingBroke = Flags(rawValue: 32768)

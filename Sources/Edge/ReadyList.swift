@@ -44,6 +44,8 @@ struct Token: Equatable {
         bits = kind.rawValue << 60 | UInt64(generation & 0x0fff_ffff) << 32 | UInt64(index)
     }
 
+    /// As `kind == .upstream`, for where every event is looked at.
+    var isUpstream: Bool { bits >> 60 == Kind.upstream.rawValue }
     var kind: Kind { Kind(rawValue: bits >> 60)! }
     var index: Int { Int(bits & 0xffff_ffff) }
     var generation: UInt32 { UInt32(bits >> 32 & 0x0fff_ffff) }

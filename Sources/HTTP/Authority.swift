@@ -126,6 +126,8 @@ struct Authority {
                 position += 1
             }
             guard position > partStart, number < 256 else { return nil }
+            // A leading zero is read as octal by some and as decimal by others.
+            guard position == partStart + 1 || bytes[partStart] != 0x30 else { return nil }
         }
         return position < end && bytes[position] == 0x5d ? position : nil
     }

@@ -26,12 +26,22 @@ extension ByteWriter {
 
     /// Ends a chunked body with the trailer fields that go on.
     ///
-    /// - Parameter bytes: the span the decoder found the trailers in.
+    /// What may not pass in the head does not pass here either: receivers may put trailers among
+    /// the head's fields (RFC 9110 section 6.5.2).
+    ///
+    /// - Parameters:
+    ///   - bytes: the span the decoder found the trailers in.
+    ///   - dropsUnderscores: as `RequestForwarding.dropsUnderscores`.
+    ///   - edits: what the route sets and removes in the head: neither passes, and nothing is set
+    ///     here.
     public mutating func writeLastChunk(
-        trailers: borrowing FieldTable, from bytes: Span<UInt8>
+        trailers: borrowing FieldTable, from bytes: Span<UInt8>, dropsUnderscores: Bool = false,
+        edits: FieldEdits
     ) {
         write("0\r\n")
-        write(fields: trailers, from: bytes, dropping: FieldNameSet(), edits: FieldEdits())
+        write(
+            fields: trailers, from: bytes, dropping: FieldNameSet(),
+            dropsUnderscores: dropsUnderscores, edits: edits)
         write("\r\n")
     }
 }

@@ -11,6 +11,8 @@ extension ByteWriter {
     ///   - dropped: known names that are left out.
     ///   - dropsUnderscores: leaves out names with `_`, which CGI-like servers cannot tell from
     ///     `-`.
+    ///   - edits: names that are left out, whether set or removed; what is set is written by the
+    ///     heads alone, with `FieldEdits.write`.
     mutating func write(
         fields: borrowing FieldTable, behind lead: Int = 0, from bytes: Span<UInt8>,
         dropping dropped: FieldNameSet, dropsUnderscores: Bool = false, edits: FieldEdits
@@ -38,7 +40,6 @@ extension ByteWriter {
             }
         }
         if runEnd > runStart { write(bytes.extracting(runStart..<runEnd)) }
-        edits.write(to: &self)
     }
 
     mutating func write(field: Field, from bytes: Span<UInt8>) {

@@ -107,6 +107,9 @@ public struct RequestHead: ~Copyable {
     public internal(set) var framing = BodyFraming.none
     /// Whether the client wants the connection kept (RFC 9112 section 9.3).
     public internal(set) var keepsAlive = false
+    /// `Connection` names fields: they end here in the trailers too (RFC 9110 section 7.6.1), which
+    /// come when the names are gone, so that none goes on.
+    public internal(set) var endsTrailers = false
     /// Whether the client waits for `100 Continue` before its body.
     public internal(set) var expectsContinue = false
     public internal(set) var upgrade = Upgrade.none
@@ -130,6 +133,7 @@ public struct RequestHead: ~Copyable {
         hostPort = 0
         framing = .none
         keepsAlive = false
+        endsTrailers = false
         expectsContinue = false
         upgrade = .none
         fields.removeAll()

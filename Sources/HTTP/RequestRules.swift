@@ -71,6 +71,7 @@ struct RequestRules {
             }
         }
         head.keepsAlive = !options.close && (!isOld || options.keepAlive)
+        head.endsTrailers = options.namedCount > 0
         head.expectsContinue = hasExpectation && !isOld && head.framing.hasBody
         concludeUpgrade(isAsked: options.upgrade && !isOld, &head)
         return nil
@@ -180,7 +181,7 @@ struct ConnectionOptions {
     private(set) var keepAlive = false
     private(set) var upgrade = false
     /// Options that name fields.
-    private(set) var namedCount = 0
+    fileprivate(set) var namedCount = 0
 
     /// Reads the options and marks the fields they name.
     ///
@@ -236,6 +237,9 @@ extension FieldNameSet {
 }
 
 extension ConnectionOptions {
-    /// The options could not be read: the connection is not to be kept.
-    mutating func giveUp() { close = true }
+    /// The options could not be read: the connection is not to be kept, and fields may be named.
+    mutating func giveUp() {
+        close = true
+        namedCount += 1
+    }
 }

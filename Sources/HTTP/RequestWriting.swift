@@ -134,6 +134,7 @@ extension ByteWriter {
         write(
             fields: head.fields, from: bytes, dropping: dropped,
             dropsUnderscores: forwarding.dropsUnderscores, edits: edits)
+        edits.write(to: &self)
         if !forwarding.toOwnWorker {
             let prefix = bytes.extracting(
                 head.strippedPrefix(forwarding.strippedBytes, in: bytes))

@@ -15,6 +15,8 @@ public struct ResponseHead: ~Copyable {
     /// Whether the upstream connection can be used again once the body was read to its end and
     /// nothing is left over.
     public internal(set) var keepsAlive = false
+    /// As a request's.
+    public internal(set) var endsTrailers = false
     public internal(set) var fields: FieldTable
 
     /// A 1xx response other than 101: the final one follows it.
@@ -34,6 +36,7 @@ public struct ResponseHead: ~Copyable {
         framing = .none
         contentLength = nil
         keepsAlive = false
+        endsTrailers = false
         fields.removeAll()
     }
 }
@@ -42,7 +45,8 @@ public struct ResponseHead: ~Copyable {
 public struct ResponseContext: Sendable {
     /// The request was HEAD: no body follows.
     public var isHead: Bool
-    /// The request asked for another protocol, so that a 101 is expected.
+    /// The request asked for WebSocket, so that a 101 is expected, and one to WebSocket alone (RFC
+    /// 9110 section 7.8).
     public var allowsUpgrade: Bool
 
     public init(isHead: Bool, allowsUpgrade: Bool) {
@@ -61,7 +65,8 @@ public enum ResponseFault: UInt8, CaseIterable, Equatable, Sendable {
     /// As `headTooLong`.
     case tooManyFields
     case badLength, repeatedLength, lengthAndCoding, badCoding, codingInOldVersion
-    case bodyInInformational, unsolicitedUpgrade, upgradeWithoutProtocol, endlessInformational
+    case bodyInInformational, unsolicitedUpgrade, upgradeWithoutProtocol, otherUpgrade
+    case endlessInformational
 
     /// Whether the head was longer than allowed rather than wrong.
     public var isTooLong: Bool { self == .headTooLong || self == .tooManyFields }
@@ -90,6 +95,7 @@ public enum ResponseFault: UInt8, CaseIterable, Equatable, Sendable {
         case .bodyInInformational: "a 1xx response must not announce a body"
         case .unsolicitedUpgrade: "101 was not asked for"
         case .upgradeWithoutProtocol: "101 needs an Upgrade field"
+        case .otherUpgrade: "101 must change to the protocol that was asked for: websocket"
         case .endlessInformational: "too many 1xx responses"
         }
     }

@@ -200,7 +200,7 @@ public struct ResponseHeadParser: Sendable {
 /// What the fields of a response say about its body and its connection.
 struct ResponseRules {
     private var hasConnection = false
-    private var hasUpgrade = false
+    private var upgrade = Upgrade.none
     private var length: UInt64?
     private var coding = CodingList()
 
@@ -215,7 +215,9 @@ struct ResponseRules {
         case .transferEncoding:
             guard coding.note(field.value, in: bytes) else { return .badCoding }
         case .connection: hasConnection = true
-        case .upgrade: hasUpgrade = true
+        case .upgrade:
+            let isWebSocket = bytes.equals(field.value, ignoringCase: "websocket")
+            upgrade = upgrade == .none && isWebSocket ? .webSocket : .other
         default: break
         }
         return nil
@@ -233,6 +235,7 @@ struct ResponseRules {
         if hasConnection, !options.readAll(bytes, &head.fields) { options.giveUp() }
         head.contentLength = length
         head.keepsAlive = !options.close && (head.version == .http11 || options.keepAlive)
+        head.endsTrailers = options.namedCount > 0
         if head.status < 200 { return concludeInformational(context, head) }
         if context.isHead || head.status == 304 { return nil }
         guard head.status != 204 else {
@@ -257,6 +260,10 @@ struct ResponseRules {
         guard !coding.isPresent, length ?? 0 == 0 else { return .bodyInInformational }
         guard head.isUpgrade else { return nil }
         guard context.allowsUpgrade else { return .unsolicitedUpgrade }
-        return hasUpgrade ? nil : .upgradeWithoutProtocol
+        switch upgrade {
+        case .webSocket: return nil
+        case .other: return .otherUpgrade
+        case .none: return .upgradeWithoutProtocol
+        }
     }
 }

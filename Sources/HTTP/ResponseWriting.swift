@@ -63,6 +63,7 @@ extension ByteWriter {
         write(
             fields: head.fields, behind: isPlain ? head.reason.end + 2 : 0, from: bytes,
             dropping: dropped, edits: edits)
+        edits.write(to: &self)
         if !edits.governs(.date), head.fields.first(.date) == nil {
             write(field: "Date", marks.date)
         }
@@ -86,12 +87,13 @@ extension ByteWriter {
 
     /// Writes the head of an interim response (103 …), for HTTP/1.1 clients only (RFC 9110 section
     /// 15.2).
+    ///
+    /// - Parameter edits: what the route sets and removes: neither passes, and nothing is set here.
     public mutating func write(
-        informational head: borrowing ResponseHead, from bytes: Span<UInt8>
+        informational head: borrowing ResponseHead, from bytes: Span<UInt8>, edits: FieldEdits
     ) {
         writeStatusLine(head, from: bytes)
-        write(
-            fields: head.fields, from: bytes, dropping: .rewrittenInResponses, edits: FieldEdits())
+        write(fields: head.fields, from: bytes, dropping: .rewrittenInResponses, edits: edits)
         write("\r\n")
     }
 

@@ -150,7 +150,9 @@ private struct JSONParser {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isWhole, let value = Int64(text) { return .integer(value) }
-        return Double(text).map { .number($0) }
+        // What is beyond all bounds could not be written again.
+        guard let value = Double(text), value.isFinite else { return nil }
+        return .number(value)
     }
 
     private mutating func takeDigits(withLeadingZero: Bool) -> Bool {

@@ -18,10 +18,12 @@ package struct RoleSheet: Equatable, Sendable {
     }
 
     package init(parsing bytes: [UInt8]) {
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            let parts = line.split(separator: " ", maxSplits: 1)
-            guard let name = parts.first else { continue }
-            self[String(name)] = parts.count == 2 ? String(parts[1]) : ""
+        // Bytes, not characters: a combining mark hides the blank before it, a CR the line's end.
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
+            let name = line.prefix { $0 != UInt8(ascii: " ") }
+            guard !name.isEmpty else { continue }
+            self[String(decoding: name, as: UTF8.self)] = String(
+                decoding: line.dropFirst(name.count + 1), as: UTF8.self)
         }
     }
 
@@ -29,7 +31,8 @@ package struct RoleSheet: Equatable, Sendable {
     package subscript(name: String) -> String? {
         get { values[name] }
         set {
-            precondition(!name.contains(" ") && newValue?.contains("\n") != true)
+            precondition(!name.utf8.contains(UInt8(ascii: " ")))
+            precondition(newValue?.utf8.contains(UInt8(ascii: "\n")) != true)
             if values.updateValue(newValue ?? "", forKey: name) == nil { order.append(name) }
         }
     }
@@ -66,12 +69,12 @@ extension RoleSheet {
     /// The user the role is to run as; nil: as whoever started it.
     package var account: Account? {
         get {
-            guard let user = integer("user"), let group = integer("group") else {
-                return nil
-            }
+            guard let user = integer("user").flatMap({ UInt32(exactly: $0) }),
+                let group = integer("group").flatMap({ UInt32(exactly: $0) })
+            else { return nil }
             let groups = (self["groups"] ?? "").split(separator: ",").compactMap { UInt32($0) }
             return Account(
-                user: UInt32(user), group: UInt32(group), groups: groups,
+                user: user, group: group, groups: groups,
                 name: self["user_name"] ?? "", home: self["user_home"] ?? "/")
         }
         set {

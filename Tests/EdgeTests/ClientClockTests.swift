@@ -72,7 +72,8 @@ import Testing
         #expect(simulated.traffic.complaints == [])
     }
 
-    @Test func `an answer's file is read back by a block that the client frees, where none is left`()
+    @Test
+    func `an answer's file is read back by a block that the client frees, where none is left`()
         throws
     {
         let simulated = try DirectedTests.edge(

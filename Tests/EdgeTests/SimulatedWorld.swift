@@ -197,6 +197,14 @@ final class SimulatedWorld {
         schedule(stream, toEdge: true)
     }
 
+    /// The far side has sent, and it is here: in the same turn as whatever else is.
+    ///
+    /// - Parameter isReported: whether the edge's next wait tells of it.
+    func deliver(_ text: String, on stream: Int32, isReported: Bool = true) {
+        streams[stream]!.incoming.bytes += Array(text.utf8)
+        if isReported { report(stream, .readable) }
+    }
+
     /// The far side ends its direction.
     func end(_ stream: Int32) {
         guard streams[stream] != nil else { return }

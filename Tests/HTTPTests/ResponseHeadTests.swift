@@ -84,6 +84,10 @@ let faultyResponses: [(String, ResponseFault)] = [
         #expect(parseResponse(good, context: context).summary?.status == 101)
         let bare = bytes("HTTP/1.1 101 X\r\n\r\n")
         #expect(parseResponse(bare, context: context) == .faulty(.upgradeWithoutProtocol))
+        for other in ["h2c", "websocket, h2c", "websocket\r\nUpgrade: h2c", ""] {
+            let text = bytes("HTTP/1.1 101 X\r\nUpgrade: \(other)\r\n\r\n")
+            #expect(parseResponse(text, context: context) == .faulty(.otherUpgrade))
+        }
     }
 
     @Test func `a head over its limits is refused before its end has come`() {

@@ -19,7 +19,7 @@ private func forwarded(
     let forwarding = ResponseForwarding(head, clientVersion: version, keepsAlive: keepsAlive)
     return lines { writer in
         guard !head.isInformational else {
-            return writer.write(informational: head, from: response.span)
+            return writer.write(informational: head, from: response.span, edits: edits)
         }
         let marks = ResponseMarks(requestID: id.span, date: date.span)
         writer.write(
@@ -230,7 +230,32 @@ private func lines(_ body: (inout ByteWriter) -> Void) -> String {
         var table = FieldTable(capacity: 4)
         #expect(decoder.next(body.span, trailers: &table) == .end(consumed: body.count))
         #expect(
-            lines { $0.writeLastChunk(trailers: table, from: body.span) }
+            lines { $0.writeLastChunk(trailers: table, from: body.span, edits: FieldEdits()) }
                 == "0\nX-A: 1\nX-B: 2\n\n")
+    }
+
+    @Test func `what a route sets or removes passes in no trailer and in no interim response`()
+        throws
+    {
+        var edits = FieldEdits()
+        try edits.remove(bytes("X-Secret").span)
+        try edits.set(bytes("X-Role").span, to: bytes("guest").span)
+        try edits.set(bytes("Server").span, to: bytes("s").span)
+        let fields = "x-secret: 1\r\nX-A: a\r\nX-ROLE:admin\r\nServer: x\r\nX_Role: admin\r\n\r\n"
+        let body = bytes("0\r\n" + fields)
+        var decoder = BodyDecoder(.chunked)
+        var table = FieldTable(capacity: 8)
+        #expect(decoder.next(body.span, trailers: &table) == .end(consumed: body.count))
+        #expect(
+            lines { $0.writeLastChunk(trailers: table, from: body.span, edits: edits) }
+                == "0\nX-A: a\nX_Role: admin\n\n")
+        let toWorker = lines {
+            $0.writeLastChunk(
+                trailers: table, from: body.span, dropsUnderscores: true, edits: edits)
+        }
+        #expect(toWorker == "0\nX-A: a\n\n")
+        #expect(
+            forwarded("HTTP/1.1 103 Early Hints\r\n" + fields, edits: edits)
+                == "HTTP/1.1 103 Early Hints\nX-A: a\nX_Role: admin\n\n")
     }
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import ScriptedServer, answering, request
+from harness import ScriptedServer, answering, chunked, request
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,29 @@ def test_fields_are_set_and_removed(proxy):
     assert answer.all("x-frame-options") == ["DENY"]
     assert answer.all("server") == ["other"]
     assert answer.get("x-powered-by") is None
+
+
+def test_fields_are_set_and_removed_in_trailers_and_interim_answers_too(start_proxy, serve):
+    server = serve(answering(
+        b"HTTP/1.1 103 Early Hints\r\nX-Powered-By: a\r\nServer: b\r\nLink: l\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(
+            b"ok", trailers=b"X-Powered-By: c\r\nserver: d\r\nX-Sum: e\r\n")))
+    proxy = start_proxy(f"""
+        services: {{ web: {{ upstreams: ["{server.url}"] }} }}
+        routes:
+          - to: web
+            set_headers: {{ request: {{ X-Role: guest }}, response: {{ Server: other }} }}
+            remove_headers: {{ request: [X-Secret], response: [X-Powered-By] }}
+    """)
+    with proxy.client() as client:
+        client.send(request("/", "POST", transfer_encoding="chunked") + chunked(
+            b"x", trailers=b"X-Secret: 1\r\nx-role: admin\r\nX-More: 2\r\n"))
+        interim = client.read_head()
+        assert (interim.status, interim.fields) == (103, [("Link", "l")])
+        answer = client.response()
+    assert (answer.status, answer.all("server"), answer.trailers) == (200, ["other"], [("X-Sum", "e")])
+    message = server.requests[0]
+    assert (message.all("x-role"), message.trailers) == (["guest"], [("X-More", "2")])
 
 
 def test_redirects(proxy):

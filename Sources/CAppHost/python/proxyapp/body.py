@@ -114,10 +114,11 @@ class ChunkedBody(io.RawIOBase):
     def _line(self):
         while True:
             end = self._buffer.find(b"\n")
+            # By its own length, not by how much of it came at once.
+            if (end if end >= 0 else len(self._buffer)) > LINE_BYTES_MAX:
+                raise Broken("a chunk line is too long")
             if end >= 0:
                 break
-            if len(self._buffer) > LINE_BYTES_MAX:
-                raise Broken("a chunk line is too long")
             data = self._socket.recv(RECEIVE_BYTES)
             if not data:
                 raise Broken("the request's chunked body ended early")

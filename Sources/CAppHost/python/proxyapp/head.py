@@ -50,6 +50,13 @@ def _text(raw, breaks=0):
     return raw.decode("latin-1")
 
 
+def _lead(raw):
+    """What stands before the fields, as text: visible ASCII and blanks."""
+    if b"\t" in raw or not raw.isascii():
+        raise Refused("a tab, or a byte above 127, in the request line or in proxy-peer")
+    return _text(raw)
+
+
 def _remembered(memory, raw, made):
     """Keeps what was made of `raw`, within bounds; gives it back."""
     if len(raw) <= RAW_BYTES_MAX:
@@ -87,6 +94,8 @@ class _Hosts(dict):
     """Host field -> (name, port or ""); brackets of IPv6 stay, as CGI wants them (RFC 3875)."""
 
     def __missing__(self, host):
+        if " " in host or not (host.isascii() and host.isprintable()):
+            raise Refused("host has a character that is not allowed")
         name, colon, port = host.rpartition(":")
         if not colon or host.endswith("]"):
             name, port = host, ""
@@ -106,7 +115,7 @@ class _Lines(dict):
 
     def __missing__(self, line):
         try:
-            method, target, version = _text(line).split(" ")
+            method, target, version = _lead(line).split(" ")
         except ValueError:
             raise Refused("the request line is malformed") from None
         if version != "HTTP/1.1":
@@ -126,7 +135,7 @@ class _Peers(dict):
     port of the listener, prefix that was stripped or None)."""
 
     def __missing__(self, line):
-        text = _text(line)
+        text = _lead(line)
         if not text.startswith(_PEER):
             raise Refused("proxy-peer does not come first")
         try:
