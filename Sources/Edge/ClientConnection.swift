@@ -63,6 +63,8 @@ struct ClientConnection {
     let number: UInt64
     let openedAt: UInt64
     var parser = RequestHeadParser()
+    /// When the first byte of the head being read, or read last, was looked at.
+    var headSince: UInt64 = 0
     var bytesIn: UInt64 = 0
     var bytesOut: UInt64 = 0
     /// Bytes it had taken off our kernel when its clock was set; those of TLS records are a few

@@ -8,7 +8,10 @@ extension EdgeLoop where World: ~Copyable {
     /// Takes connections off a listener's queue: a share of a turn, within the limits.
     mutating func accept(_ listener: Int, atMost count: Int = EdgeLimits.acceptsPerTurn) {
         for _ in 0..<count {
-            guard !clients.isFull else { return pauseAccepting(until: TimerWheel.never) }
+            guard !clients.isFull else {
+                if isAccepting { limitReportsAt = min(limitReportsAt, pauseReport.note()) }
+                return pauseAccepting(until: TimerWheel.never)
+            }
             switch network.accept(listener: listener) {
             case .accepted(let stream, let address): welcome(stream, from: address, at: listener)
             case .wouldBlock: return
@@ -24,6 +27,7 @@ extension EdgeLoop where World: ~Copyable {
         let limit = settings.options.limits.connectionsPerAddress
         guard addresses.add(high: address.high, low: address.low, limit: limit) else {
             counters.add(.connectionsRefused)
+            limitReportsAt = min(limitReportsAt, addressReport.note())
             return network.close(stream, isBroken: true)
         }
         connectionNumber += 1

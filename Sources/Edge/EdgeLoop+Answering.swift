@@ -261,11 +261,12 @@ extension EdgeLoop where World: ~Copyable {
         }
         let text = pool.bytes(of: exchanges[exchange].text)
         var writer = pool.writer(into: block)
-        writer.write(
+        let bodyBytes = writer.write(
             error: response, detail: detail,
             marks: ResponseMarks(
                 requestID: text.extracting(exchanges[exchange].facts.idText.indices),
                 date: date.bytes))
+        exchanges[exchange].result.responseBytes = UInt64(bodyBytes)
         pool.commit(writer.count, to: block)
         clients[client].outbound.append(block, in: pool)
         flushClient(client)
@@ -274,31 +275,34 @@ extension EdgeLoop where World: ~Copyable {
     /// Answers a plain request on a TLS port: with the URL that would have worked.
     mutating func refusePlain(_ client: Int) {
         let block = clients[client].inbound
-        let listener = Int(clients[client].listener)
         clients[client].requests += 1
         clients[client].set(.closing)
         note(.refused, client)
         let id = requestIDs.next(wall: wall)
-        logRefused(client, id, 400)
+        if requestHead.host.isEmpty { writeOwnAuthority(client) }
         let detail = plainText.fill {
             $0.write("this port speaks https: https://")
             let bytes = pool.bytes(of: block)
             if requestHead.host.isEmpty {
-                $0.write(settings.authorities[listener])
+                $0.write(authorityText.bytes)
             } else {
                 $0.write(bytes.extracting(requestHead.host.indices))
             }
             if requestHead.targetForm != .asterisk { $0.write(targetOf: requestHead, from: bytes) }
         }
         let out = pool.take(.large)
-        guard !out.isNone else { return closeClient(client) }
+        guard !out.isNone else {
+            logRefused(client, id, status: 0, bodyBytes: 0)
+            return closeClient(client)
+        }
         var writer = pool.writer(into: out)
-        writer.write(
+        let bodyBytes = writer.write(
             error: ErrorAnswer(
                 LocalResponse(status: 400, keepsAlive: false), word: "http_request_error"),
             detail: detail,
             marks: ResponseMarks(
                 requestID: idText.fill { id.write(to: &$0) }, date: date.bytes))
+        logRefused(client, id, status: 400, bodyBytes: bodyBytes)
         pool.commit(writer.count, to: out)
         clients[client].outbound.append(out, in: pool)
         pool.give(block)
@@ -321,14 +325,17 @@ extension EdgeLoop where World: ~Copyable {
         note(.refused, client)
         clients[client].phase = .reading
         let id = requestIDs.next(wall: wall)
-        logRefused(client, id, refusal.status)
         let text = idText.fill { id.write(to: &$0) }
         let block = pool.take(.small)
-        guard !block.isNone else { return closeClient(client) }
+        guard !block.isNone else {
+            logRefused(client, id, status: 0, bodyBytes: 0)
+            return closeClient(client)
+        }
         var writer = pool.writer(into: block)
-        writer.write(
+        let bodyBytes = writer.write(
             error: ErrorAnswer(refusal), detail: refusal.rule.bytes,
             marks: ResponseMarks(requestID: text, date: date.bytes))
+        logRefused(client, id, status: refusal.status, bodyBytes: bodyBytes)
         pool.commit(writer.count, to: block)
         clients[client].outbound.append(block, in: pool)
         if !clients[client].inbound.isNone {

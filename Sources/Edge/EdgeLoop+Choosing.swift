@@ -99,6 +99,7 @@ extension EdgeLoop where World: ~Copyable {
         while let token = balancer.nextExpired(now: now) {
             let exchange = Token(bits: token).index
             exchanges[exchange].waiter = -1
+            noteWait(exchange)
             counters.add(.queueExpired)
             fail(exchange, .connectionLimitReached)
         }
@@ -110,11 +111,19 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Takes a request out of the queue: its client is gone.
+    /// Takes a request out of the queue: its client is gone, or it is answered otherwise.
     mutating func leaveQueue(_ exchange: Int) {
         guard exchanges[exchange].waiter >= 0 else { return }
         balancer.cancel(Int(exchanges[exchange].waiter))
         exchanges[exchange].waiter = -1
+        noteWait(exchange)
+    }
+
+    /// Notes how long a request has waited for a place, now that it waits no more.
+    private mutating func noteWait(_ exchange: Int) {
+        let waited = now - exchanges[exchange].waitingSince
+        exchanges[exchange].result.queue = waited
+        counters.add(.queueNanoseconds, waited)
     }
 
     /// Uses the place a request was given.
@@ -122,8 +131,7 @@ extension EdgeLoop where World: ~Copyable {
         guard let lease = exchanges[exchange].lease else { preconditionFailure("no place is held") }
         exchanges[exchange].lease = nil
         if exchanges[exchange].waitingSince > 0 {
-            exchanges[exchange].result.queue = now - exchanges[exchange].waitingSince
-            counters.add(.queueNanoseconds, now - exchanges[exchange].waitingSince)
+            noteWait(exchange)
         } else if exchanges[exchange].result.queue == RequestResult.never {
             exchanges[exchange].result.queue = 0
         }

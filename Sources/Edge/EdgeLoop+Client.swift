@@ -147,6 +147,7 @@ extension EdgeLoop where World: ~Copyable {
         let block = clients[client].inbound
         guard !block.isNone, !clients[client].has(.closing) else { return }
         let hadBegun = clients[client].parser.hasBegun
+        if !hadBegun { clients[client].headSince = now }
         let parse = clients[client].parser.parse(
             pool.bytes(of: block), limits: settings.requestLimits, into: &requestHead)
         switch parse {
@@ -287,6 +288,7 @@ extension EdgeLoop where World: ~Copyable {
     /// Closes a connection for want of memory or room; what it asked for was not begun.
     mutating func turnAway(_ client: Int) {
         counters.add(.connectionsRefused)
+        limitReportsAt = min(limitReportsAt, memoryReport.note())
         clients[client].end = .limit
         closeClient(client)
     }

@@ -41,7 +41,7 @@ extension EdgeLoop where World: ~Copyable {
         case .failed(let number):
             // A worker's socket refuses only when the worker is gone: another one, or its
             // successor, takes the request, which nobody has seen.
-            if destination(exchange) == .worker {
+            if !isUpstream(lease.endpoint) {
                 balancer.markDown(lease.endpoint)
                 giveBack(lease)
                 return perform(exchanges[exchange].state.handle(.endpointFull), exchange)
@@ -238,9 +238,7 @@ extension EdgeLoop where World: ~Copyable {
     mutating func loseUpstream(_ upstream: Int, _ failure: Failure) {
         let exchange = Int(upstreams[upstream].exchange)
         if let lease = upstreams[upstream].lease {
-            if exchange < 0 || exchanges[exchange].state.blamesEndpoint(for: failure) {
-                endpointFailed(lease)
-            }
+            if blamesEndpoint(upstream, failure) { endpointFailed(lease) }
             upstreams[upstream].lease = nil
             giveBack(lease)
         }
@@ -249,6 +247,22 @@ extension EdgeLoop where World: ~Copyable {
         guard exchange >= 0 else { return }
         exchanges[exchange].upstream = -1
         fail(exchange, failure)
+    }
+
+    /// Whether a failure counts against the endpoint's health (`Routing.md`): what a worker of ours
+    /// answers does not, and the master sees to one that has ended.
+    private func blamesEndpoint(_ upstream: Int, _ failure: Failure) -> Bool {
+        let exchange = Int(upstreams[upstream].exchange)
+        guard exchange < 0 || exchanges[exchange].state.blamesEndpoint(for: failure) else {
+            return false
+        }
+        let endpoint = upstreams[upstream].endpoint
+        return isUpstream(endpoint) || failure.showsIllWorker && lives(endpoint)
+    }
+
+    /// Whether an endpoint is a server elsewhere, and no worker of ours.
+    private func isUpstream(_ endpoint: EndpointReference) -> Bool {
+        table.endpoint(Int(endpoint.index)).status.kind.contains(.upstream)
     }
 
     /// Closes a connection on which no request is.

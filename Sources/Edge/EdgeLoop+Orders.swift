@@ -116,10 +116,16 @@ extension EdgeLoop where World: ~Copyable {
         }
     }
 
-    /// Ends whatever still runs: the time of a drain is over, or the master is gone.
+    /// Ends whatever still runs: the time of a drain is over, or the master is gone. A request that
+    /// was received and has no byte of an answer yet gets one that says so.
     mutating func closeEverything() {
         for client in 0..<clients.highWater where clients.isUsed(client) {
             clients[client].end = .drain
+            if let failure = lateness(Int(clients[client].exchange)) {
+                let generation = clients.generation(at: client)
+                answerLate(Int(clients[client].exchange), failure)
+                guard clients.holds(client, generation: generation) else { continue }
+            }
             let exchange = Int(clients[client].exchange)
             if exchange >= 0 {
                 exchanges[exchange].state.conclude()
@@ -129,6 +135,24 @@ extension EdgeLoop where World: ~Copyable {
                 closeClient(client)
             }
         }
+    }
+
+    /// What a received request without an answer is told when the time of a drain is over; nil for
+    /// others.
+    private func lateness(_ exchange: Int) -> Failure? {
+        guard exchange >= 0, exchanges[exchange].has(.requestReceived) else { return nil }
+        switch exchanges[exchange].state.phase {
+        case .choosing, .waiting: return .connectionLimitReached
+        case .connecting: return .connectionTimeout
+        case .sending: return .httpResponseTimeout
+        case .collecting, .answering, .delivering, .tunneling, .ended: return nil
+        }
+    }
+
+    private mutating func answerLate(_ exchange: Int, _ failure: Failure) {
+        exchanges[exchange].clear([.isOurs, .keepsClient])
+        if exchanges[exchange].upstream >= 0 { detach(exchange) }
+        perform(exchanges[exchange].state.handle(.failed(failure)), exchange)
     }
 
     private mutating func endNow() {

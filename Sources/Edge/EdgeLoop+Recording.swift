@@ -65,16 +65,20 @@ extension EdgeLoop where World: ~Copyable {
         counters.add(.requests, service: settings.services[service].slot)
     }
 
-    /// Writes the log line of what was refused before it was a request.
-    mutating func logRefused(_ client: Int, _ id: RequestID, _ status: UInt16) {
+    /// Writes the log line of what was refused before it was a request; its time runs from its
+    /// first byte.
+    mutating func logRefused(_ client: Int, _ id: RequestID, status: UInt16, bodyBytes: Int) {
+        let duration = now - clients[client].headSince
         let facts = RequestFacts(
-            id: id, wall: wall, remote: clients[client].peer,
+            id: id, wall: wall - duration, remote: clients[client].peer,
             remotePort: clients[client].address.port,
             scheme: clients[client].has(.isSecure) ? .https : .http, version: .unknown,
             tls: clients[client].tls, connection: clients[client].number,
             connectionRequests: clients[client].requests)
         var result = RequestResult()
         result.status = status
+        result.responseBytes = UInt64(bodyBytes)
+        result.duration = duration
         result.outcome = .rejected
         result.failure = .httpRequestError
         let none = Span<UInt8>()
@@ -165,9 +169,17 @@ extension EdgeLoop where World: ~Copyable {
 
     /// What a request was on its way to.
     func destination(_ exchange: Int) -> Failure.Destination {
-        guard exchanges[exchange].endpoint != nil else { return .none }
+        guard let endpoint = exchanges[exchange].endpoint else { return .none }
         let service = Int(exchanges[exchange].service)
-        return settings.services[service].kind.contains(.upstream) ? .upstream : .worker
+        if settings.services[service].kind.contains(.upstream) { return .upstream }
+        return lives(endpoint) ? .worker : .endedWorker
+    }
+
+    /// Whether a worker's process still runs. The master may not know of its end yet, so that the
+    /// kernel is asked; only failures ask.
+    func lives(_ worker: EndpointReference) -> Bool {
+        let endpoint = table.endpoint(Int(worker.index))
+        return endpoint.status.generation == worker.generation && network.lives(pid: endpoint.pid)
     }
 
     func outcome(of failure: Failure, _ exchange: Int) -> Outcome {
@@ -176,12 +188,15 @@ extension EdgeLoop where World: ~Copyable {
 
     mutating func raiseHealth(_ endpoint: EndpointReference, isUp: Bool) {
         let name = endpointNames[endpoint, table]
-        let service = table.endpoint(Int(endpoint.index)).service
+        let slot = table.endpoint(Int(endpoint.index)).service
+        let service = serviceName(self.service(ofSlot: slot) ?? -1)
+        let reason = isUp ? HealthChange.trial : .failures
         journal.signals.healthChanged(
-            isUp: isUp, isUp ? .trial : .failures, endpoint: name,
-            service: serviceName(self.service(ofSlot: service) ?? -1), wall: wall)
+            isUp: isUp, reason, endpoint: name, service: service, wall: wall)
         journal.begin(isUp ? .info : .warning, isUp ? "upstream_up" : "upstream_down", wall: wall)
+        journal.add("service", service)
         journal.add("endpoint", name)
+        journal.add("reason", reason.word)
         journal.end()
     }
 
@@ -254,6 +269,27 @@ extension EdgeLoop where World: ~Copyable {
         journal.end()
     }
 
+    /// Says what limits have done to connections, each limit at most once a minute.
+    mutating func reportLimits() {
+        let refused: StaticString = "connections_refused"
+        sayLimit(refused, "limits.connections_per_address", addressReport.take(now: now))
+        sayLimit(refused, "memory", memoryReport.take(now: now))
+        sayLimit("accepting_paused", "limits.connections", pauseReport.take(now: now))
+        limitReportsAt = min(
+            addressReport.dueAt ?? TimerWheel.never,
+            min(memoryReport.dueAt ?? TimerWheel.never, pauseReport.dueAt ?? TimerWheel.never))
+    }
+
+    private mutating func sayLimit(
+        _ event: StaticString, _ reason: StaticString, _ count: UInt64?
+    ) {
+        guard let count else { return }
+        journal.begin(.warning, event, wall: wall)
+        journal.add("reason", reason)
+        journal.add("count", Int(clamping: count))
+        journal.end()
+    }
+
     mutating func reportSpool(_ error: SystemError) {
         counters.add(.spoolFailures)
         guard now >= spoolReportAt else { return }
@@ -276,7 +312,11 @@ extension EdgeLoop where World: ~Copyable {
 
     /// The handshake with an upstream failed: the cause, in OpenSSL's words.
     mutating func reportTLSFailure(_ upstream: Int, _ failure: TLSFailure) {
+        let exchange = Int(upstreams[upstream].exchange)
         journal.begin(.error, "upstream_tls_failed", wall: wall)
+        if exchange >= 0 {
+            journal.add("service", serviceName(Int(exchanges[exchange].service)))
+        }
         journal.add("endpoint", endpointNames[upstreams[upstream].endpoint, table])
         journal.add("reason", failure.reason.word)
         journal.add("cause", text: failure.description)
@@ -303,7 +343,8 @@ extension HandshakeFailure {
             case .unsupportedVersion: .version
             case .noSharedCipher, .noSharedGroup, .noSharedSignature, .noApplicationProtocol:
                 .parameters
-            case .certificateRefused, .certificateUntrusted, .peerAlert: .alert
+            case .certificateRefused, .certificateUntrusted, .certificateNameMismatch, .peerAlert:
+                .alert
             case .httpRequest: .plainRequest
             case .notTLS, .badRecord, .badMessage: .malformed
             case .internalError: .internalError

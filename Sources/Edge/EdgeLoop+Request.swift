@@ -80,9 +80,17 @@ extension EdgeLoop where World: ~Copyable {
         isTrustedPeer = settings.trusts(clientAddress)
         isSecureClient = clients[client].has(.isSecure)
         guard isTrustedPeer else { return clients[client].peer }
-        if let named = settings.client(namedIn: requestHead, from: bytes) { clientAddress = named }
+        // Each fact from X-Forwarded-…, else from Forwarded; a Forwarded that says otherwise does
+        // not go on.
+        let hasList = requestHead.fields.first(.xForwardedFor) != nil
+        let forwarded = settings.client(forwardedIn: requestHead, from: bytes)
+        let named = hasList ? settings.client(namedIn: requestHead, from: bytes) : forwarded
+        keepsForwarded = named.address == forwarded.address && !forwarded.isBroken
+        if let address = named.address { clientAddress = address }
         if let field = requestHead.fields.first(.xForwardedProto) {
-            isSecureClient = bytes.extracting(field.value.indices).begins(with: "https")
+            isSecureClient = bytes.extracting(field.value.indices).isSecureScheme
+        } else if let isSecure = named.isSecure {
+            isSecureClient = isSecure
         }
         return PeerAddress(ipv6High: clientAddress.high, low: clientAddress.low)
     }
@@ -195,21 +203,41 @@ extension EdgeLoop where World: ~Copyable {
     /// client's address into `addressText`.
     @_lifetime(immortal)
     private func origin(_ exchange: Int, _ client: Int) -> RequestOrigin {
+        if requestHead.host.isEmpty { writeOwnAuthority(client) }
         // Programs and servers are told of the peer, and what the peer said; a worker of ours of
         // the client alone.
         let service = Int(exchanges[exchange].service)
         let toWorker = service >= 0 && settings.services[service].isOurs
+        var named = ("" as StaticString).bytes
         if !toWorker, clients[client].peer != exchanges[exchange].facts.remote {
             addressText.fill { clients[client].peer.write(to: &$0) }
+            named = clientText.fill { exchanges[exchange].facts.remote.write(to: &$0) }
         }
         let listener = Int(clients[client].listener)
         return RequestOrigin(
-            address: addressText.bytes,
-            port: exchanges[exchange].facts.remotePort,
-            isSecure: toWorker ? isSecureClient : clients[client].has(.isSecure),
+            address: addressText.bytes, named: named,
+            port: exchanges[exchange].facts.remotePort, isSecure: isSecureClient,
             serverPort: settings.listeners[listener].port,
-            authority: settings.authorities[listener],
-            requestID: idText.bytes, isTrusted: isTrustedPeer)
+            authority: authorityText.bytes,
+            requestID: idText.bytes, isTrusted: isTrustedPeer,
+            keepsForwarded: keepsForwarded)
+    }
+
+    /// Writes into `authorityText` what stands in for `Host` where an HTTP/1.0 client sent none:
+    /// the address it came to, and the listener's port unless it is the scheme's own. A listener
+    /// may be bound to every address, so that the kernel is asked.
+    func writeOwnAuthority(_ client: Int) {
+        let listener = settings.listeners[Int(clients[client].listener)]
+        let local = network.localAddress(clients[client].stream)
+        let address = PeerAddress(ipv6High: local.high, low: local.low)
+        authorityText.fill {
+            if !local.isIPv4 { $0.write("[") }
+            address.write(to: &$0)
+            if !local.isIPv4 { $0.write("]") }
+            guard listener.port != (listener.isSecure ? 443 : 80) else { return }
+            $0.write(":")
+            $0.write(decimal: UInt64(listener.port))
+        }
     }
 
     /// Writes a redirect, whole, as what is sent for this request.

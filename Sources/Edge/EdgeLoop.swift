@@ -54,9 +54,13 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     /// says.
     var clientAddress = IPAddress(ipv4: 0)
     var isSecureClient = false
-    /// Small texts of the moment: an address, a request id, the date of this second, a chunk's
-    /// framing.
+    /// Whether `Forwarded` names the same client as what was believed, so that it may go on.
+    var keepsForwarded = true
+    /// Small texts of the moment: an address, the client behind it, our own authority, a request
+    /// id, the date of this second, a chunk's framing.
     let addressText = TextScratch(capacity: 64)
+    let clientText = TextScratch(capacity: 64)
+    let authorityText = TextScratch(capacity: 64)
     let idText = TextScratch(capacity: 32)
     let date = TextScratch(capacity: 32)
     let framing = TextScratch(capacity: 32)
@@ -72,6 +76,12 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     var exhaustedReportAt: UInt64 = 0
     var spoolReportAt: UInt64 = 0
     var scarceReportAt: UInt64 = 0
+    /// Connections that were closed at once, for their address or for want of memory, and pauses at
+    /// `limits.connections`; the next moment at which one of them is said.
+    var addressReport = RareReport()
+    var memoryReport = RareReport()
+    var pauseReport = RareReport()
+    var limitReportsAt = TimerWheel.never
 
     var connectionNumber: UInt64 = 0
     var isAccepting = false
@@ -155,6 +165,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
         fireTimers()
         serveQueue()
         resumeAcceptingIfDue()
+        if limitReportsAt <= now { reportLimits() }
         journal.flush(now: now, wall: wall)
         return !isDone()
     }
@@ -183,6 +194,7 @@ struct EdgeLoop<World: Network & ~Copyable>: ~Copyable {
     private func waitTime() -> UInt64? {
         if ready.count > 0 || balancer.hasErrands { return 0 }
         var deadline = min(min(acceptingResumesAt, looksAt), min(drainDeadline, starvedUntil))
+        deadline = min(deadline, limitReportsAt)
         if let due = journal.dueAt { deadline = min(deadline, due) }
         if let due = balancer.nextDeadline { deadline = min(deadline, due) }
         if let wait = timers.wait(now: now) { deadline = min(deadline, now + wait) }

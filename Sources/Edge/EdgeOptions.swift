@@ -121,7 +121,11 @@ extension EdgeOptions {
         "bytes of a response head; beyond it 502", example: "32KiB")
     static let trusted = Setting(
         each: "trusted_proxies[]", .cidr,
-        "peers whose X-Forwarded-*, Forwarded and X-Request-Id are believed",
+        """
+        peers whose X-Forwarded-*, Forwarded and X-Request-Id are believed; where X-Forwarded-For \
+        and Forwarded name different clients the former counts; an X-Request-Id is kept when it \
+        is a ULID (26 characters), and replaced when it is anything else, such as a UUID
+        """,
         example: "10.0.0.0/8")
 
     package static let keys = Keys(

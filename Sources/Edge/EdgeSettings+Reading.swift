@@ -39,8 +39,6 @@ extension EdgeSettings {
                 isSecure: listener.url.scheme == .https, port: sockets[index].port,
                 redirects: listener.redirectsToHTTPS)
         }
-        authorities = TextTable(
-            sockets.map { Array($0.url[$0.url.range(ofScheme: "://")...].utf8) })
         listenerNames = TextTable(sockets.map { Array($0.url.utf8) })
         self.services = ServiceSettings.table(services, slots: slots, limits: options.limits)
         serviceNames = TextTable(services.map { Array($0.name.utf8) })
@@ -81,18 +79,6 @@ extension EdgeSettings {
             headBytes: min(options.limits.upstreamHeaderBytes, Self.headBytesMax),
             fieldCount: FieldTable.countMax)
         spoolFolder = FolderPath(DirectoryOptions(configuration).spool)
-    }
-}
-
-extension String {
-    /// Where what follows a scheme's mark begins.
-    fileprivate func range(ofScheme mark: String) -> Index {
-        var index = startIndex
-        while index < endIndex {
-            if self[index...].hasPrefix(mark) { return self.index(index, offsetBy: mark.count) }
-            index = self.index(after: index)
-        }
-        return startIndex
     }
 }
 

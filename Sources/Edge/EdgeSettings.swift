@@ -52,8 +52,6 @@ struct ServiceSettings: BitwiseCopyable {
 struct EdgeSettings: ~Copyable {
     let options: EdgeOptions
     let listeners: FixedArray<ListenerSettings>
-    /// Each listener's own `address:port`, for clients that name no host.
-    let authorities: TextTable
     /// Each listener's name in signals.
     let listenerNames: TextTable
     let services: FixedArray<ServiceSettings>
@@ -85,31 +83,5 @@ struct EdgeSettings: ~Copyable {
     func trusts(_ peer: IPAddress) -> Bool {
         guard !trusted.isEmpty else { return false }
         return trusted.contains { $0.contains(peer) }
-    }
-
-    /// The client that a chain of trusted proxies names in `X-Forwarded-For`: the last address that
-    /// is not a trusted proxy's own; nil when there is none that can be read.
-    func client(namedIn head: borrowing RequestHead, from bytes: Span<UInt8>) -> IPAddress? {
-        var found: IPAddress?
-        var index = head.fields.count
-        while index > 0 {
-            index -= 1
-            guard head.fields[index].code == .xForwardedFor else { continue }
-            var text = ""
-            let value = bytes.extracting(head.fields[index].value.indices)
-            for position in value.indices {
-                text.unicodeScalars.append(Unicode.Scalar(value[position]))
-            }
-            for part in text.split(separator: ",").reversed() {
-                var element = part.drop { $0 == " " || $0 == "\t" }
-                while element.last == " " || element.last == "\t" { element.removeLast() }
-                // An empty element of a list says nothing (RFC 9110 section 5.6.1).
-                if element.isEmpty { continue }
-                guard let address = IPAddress(element) else { return found }
-                found = address
-                if !trusts(address) { return found }
-            }
-        }
-        return found
     }
 }

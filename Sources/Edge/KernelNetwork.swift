@@ -69,6 +69,8 @@ struct KernelNetwork: ~Copyable, Network {
         }
     }
 
+    func localAddress(_ stream: Int32) -> InternetAddress { StreamSocket.localAddress(stream) }
+
     mutating func connect(to address: EndpointAddress) -> ConnectResult {
         switch address {
         case .unix(let path): return StreamSocket.connect(toUnixPath: path.span)
@@ -233,6 +235,8 @@ struct KernelNetwork: ~Copyable, Network {
         let slot = session(of: stream)
         if slot >= 0 { writer.write(sessions[slot].serverName) }
     }
+
+    func lives(pid: Int32) -> Bool { ProcessTraits.lives(pid) }
 
     mutating func wake(edge slot: Int) {
         if wakers[slot] >= 0 { EventCounter.signal(wakers[slot]) }

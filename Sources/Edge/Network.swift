@@ -42,6 +42,9 @@ protocol Network: ~Copyable {
     /// Reports a listener's connections with `token`, or stops to.
     mutating func listen(listener: Int, token: UInt64, isOn: Bool)
 
+    /// The address a client's connection came to.
+    func localAddress(_ stream: Int32) -> InternetAddress
+
     mutating func connect(to address: EndpointAddress) -> ConnectResult
     /// How a connect in progress has ended: 0, or the kernel's error number.
     mutating func connectError(_ stream: Int32) -> Int32
@@ -90,6 +93,8 @@ protocol Network: ~Copyable {
     /// Writes the server name a client asked for.
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter)
 
+    /// Whether a process runs and has not begun to end.
+    func lives(pid: Int32) -> Bool
     /// Wakes another edge: a place it waits for has become free.
     mutating func wake(edge slot: Int)
 }

@@ -38,14 +38,18 @@ public struct ErrorAnswer: Sendable {
 
 extension ByteWriter {
     /// Begins the head of a response of our own: status line, `Date`, `X-Request-Id`, `Connection`.
-    /// More fields may follow; `endHead` ends it.
-    public mutating func begin(_ response: LocalResponse, marks: ResponseMarks) {
+    /// More fields may follow, and an empty line ends it.
+    ///
+    /// - Parameter dates: false where the configuration decides about `Date`.
+    public mutating func begin(
+        _ response: LocalResponse, marks: ResponseMarks, dates: Bool = true
+    ) {
         write("HTTP/1.1 ")
         write(decimal: UInt64(response.status))
         write(" ")
         write(StatusCode.reason(response.status))
         write("\r\n")
-        write(field: "Date", marks.date)
+        if dates { write(field: "Date", marks.date) }
         if marks.requestID.count > 0 { write(field: "X-Request-Id", marks.requestID) }
         writeConnection(
             ResponseForwarding(
@@ -57,9 +61,11 @@ extension ByteWriter {
     /// one, the request id.
     ///
     /// - Parameter detail: one line for people, a refusal's rule for example; may be empty.
+    /// - Returns: the bytes of the body; 0 for HEAD.
+    @discardableResult
     public mutating func write(
         error answer: ErrorAnswer, detail: Span<UInt8>, marks: ResponseMarks
-    ) {
+    ) -> Int {
         begin(answer.response, marks: marks)
         let reason = StatusCode.reason(answer.response.status)
         let count =
@@ -76,7 +82,7 @@ extension ByteWriter {
             write("\r\n")
         }
         write("\r\n")
-        guard !answer.isHead else { return }
+        guard !answer.isHead else { return 0 }
         write(decimal: UInt64(answer.response.status), digits: 3)
         write(" ")
         write(reason)
@@ -90,6 +96,7 @@ extension ByteWriter {
         write("request ")
         write(marks.requestID)
         write("\n")
+        return count
     }
 
     /// Writes a redirect.
@@ -145,7 +152,7 @@ extension ByteWriter {
         fixed response: LocalResponse, bodyBytes: Int, edits: FieldEdits,
         marks: ResponseMarks
     ) {
-        begin(response, marks: marks)
+        begin(response, marks: marks, dates: !edits.governs(.date))
         edits.write(to: &self)
         if response.status != 204, response.status != 304 {
             write(framing: .length(UInt64(bodyBytes)))

@@ -5,29 +5,38 @@ public struct RequestOrigin: ~Escapable {
     /// The client's address as text, IPv6 without brackets; behind a trusted proxy for our own
     /// workers, the address that proxy names.
     public let address: Span<UInt8>
+    /// The client's address as text where a trusted proxy, whose own is `address`, names one; else
+    /// empty.
+    public let named: Span<UInt8>
     public let port: UInt16
     /// The client spoke TLS (or a trusted proxy says so).
     public let isSecure: Bool
     public let serverPort: UInt16
-    /// Our own `address:port`, which stands in for `Host` where an HTTP/1.0 client sent none.
+    /// Our own `address:port`, which stands in for `Host` where an HTTP/1.0 client sent none; read
+    /// only then.
     public let authority: Span<UInt8>
     public let requestID: Span<UInt8>
     /// The peer is one of `trusted_proxies`: what it says about its own client is kept and added
     /// to.
     public let isTrusted: Bool
+    /// A trusted peer's `Forwarded` names the same client and is kept; else it is made anew.
+    public let keepsForwarded: Bool
 
-    @_lifetime(copy address, copy authority, copy requestID)
+    @_lifetime(copy address, copy named, copy authority, copy requestID)
     public init(
-        address: Span<UInt8>, port: UInt16, isSecure: Bool, serverPort: UInt16,
-        authority: Span<UInt8>, requestID: Span<UInt8>, isTrusted: Bool
+        address: Span<UInt8>, named: Span<UInt8>, port: UInt16, isSecure: Bool,
+        serverPort: UInt16, authority: Span<UInt8>, requestID: Span<UInt8>, isTrusted: Bool,
+        keepsForwarded: Bool = true
     ) {
         self.address = address
+        self.named = named
         self.port = port
         self.isSecure = isSecure
         self.serverPort = serverPort
         self.authority = authority
         self.requestID = requestID
         self.isTrusted = isTrusted
+        self.keepsForwarded = keepsForwarded
     }
 }
 
@@ -167,23 +176,35 @@ extension ByteWriter {
         write("\r\n")
     }
 
-    /// `Forwarded` (RFC 7239): what a trusted proxy said, and our own client behind it.
+    /// `Forwarded` (RFC 7239): what a trusted proxy said, and our own client behind it. The scheme
+    /// is the client's everywhere, as in `X-Forwarded-Proto`.
     private mutating func writeForwarded(
         _ head: borrowing RequestHead, from bytes: Span<UInt8>, _ origin: RequestOrigin
     ) {
         write("Forwarded: ")
-        if origin.isTrusted { writeValues(of: .forwarded, head, from: bytes) }
-        let isIPv6 = origin.address.contains(Characters.colon)
-        write(isIPv6 ? "for=\"[" : "for=")
-        write(origin.address)
-        if isIPv6 { write("]\"") }
-        write(origin.isSecure ? ";proto=https" : ";proto=http")
+        if origin.isTrusted {
+            if origin.keepsForwarded, head.fields.first(.forwarded) != nil {
+                writeValues(of: .forwarded, head, from: bytes)
+            } else if origin.named.count > 0 {
+                writeElement(for: origin.named, origin)
+                write(", ")
+            }
+        }
+        writeElement(for: origin.address, origin)
         if !head.host.isEmpty {
             write(";host=\"")
             write(bytes.extracting(head.host))
             write("\"")
         }
         write("\r\n")
+    }
+
+    private mutating func writeElement(for address: Span<UInt8>, _ origin: RequestOrigin) {
+        let isIPv6 = address.contains(Characters.colon)
+        write(isIPv6 ? "for=\"[" : "for=")
+        write(address)
+        if isIPv6 { write("]\"") }
+        write(origin.isSecure ? ";proto=https" : ";proto=http")
     }
 
     /// The `X-Forwarded` fields, each but where the route sets or removes it.
@@ -193,16 +214,18 @@ extension ByteWriter {
     ) {
         if !edits.governs(.xForwardedFor) {
             write("X-Forwarded-For: ")
-            if origin.isTrusted { writeValues(of: .xForwardedFor, head, from: bytes) }
+            if origin.isTrusted, head.fields.first(.xForwardedFor) != nil {
+                writeValues(of: .xForwardedFor, head, from: bytes)
+            } else if origin.named.count > 0 {
+                write(origin.named)
+                write(", ")
+            }
             write(origin.address)
             write("\r\n")
         }
         if !edits.governs(.xForwardedProto) {
-            write("X-Forwarded-Proto: ")
-            if !writeTrusted(.xForwardedProto, head, from: bytes, origin) {
-                write(origin.isSecure ? "https" : "http")
-            }
-            write("\r\n")
+            write(
+                origin.isSecure ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
         }
         if !edits.governs(.xForwardedHost) {
             write("X-Forwarded-Host: ")

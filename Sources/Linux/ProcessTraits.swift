@@ -87,6 +87,24 @@ package enum ProcessTraits {
         return (parent, users.count == 1 ? users.first : nil)
     }
 
+    /// Whether a process runs and has not begun to end.
+    ///
+    /// Its streams are closed before its parent hears of its end, so that the kernel's own mark is
+    /// read (`PF_EXITING` in proc_pid_stat(5)), which is set before that. Where `/proc` does not
+    /// show the process it is only known whether its number is in use.
+    package static func lives(_ pid: Int32) -> Bool {
+        guard pid > 0 else { return false }
+        guard let text = try? FileSystem.readText("/proc/\(pid)/stat"),
+            let name = text.lastIndex(of: ")")
+        else { return kill(pid, 0) == 0 || clinux_errno() == EPERM }
+        let fields = text[text.index(after: name)...].split(separator: " ")
+        guard fields.count > 6, let flags = UInt32(fields[6]) else { return true }
+        return fields[0] != "Z" && fields[0] != "X" && flags & exitingFlag == 0
+    }
+
+    /// `PF_EXITING` of the kernel's `sched.h`.
+    private static let exitingFlag: UInt32 = 0x4
+
     /// Bits that files made from now on do not get; gives those that held before.
     @discardableResult
     package static func setFileMask(_ mask: UInt32) -> UInt32 { umask(mask) }

@@ -126,6 +126,14 @@ public enum StreamSocket {
         }
     }
 
+    /// The address an accepted connection came to.
+    public static func localAddress(_ socket: Int32) -> InternetAddress {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        guard unsafe clinux_address_own(socket, &storage, &size) == 0 else { return .loopback }
+        return InternetAddress(&storage) ?? .loopback
+    }
+
     /// Begins a TCP connection without delay of small writes.
     public static func connect(to address: InternetAddress) -> ConnectResult {
         let family = address.isIPv4 ? AF_INET : AF_INET6

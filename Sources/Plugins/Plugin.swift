@@ -32,13 +32,16 @@ final class Plugin {
     var dropReport = PluginReport()
     var failureReport = PluginReport()
 
-    init(_ options: PluginOptions, times: PluginTimes) throws(EventFilterError) {
+    init(
+        _ options: PluginOptions, times: PluginTimes, past: PluginPast? = nil
+    ) throws(EventFilterError) {
         self.options = options
         self.times = times
         filter =
             if let source = options.filter { try EventFilter(source) } else { nil }
-        life = PluginLife(times)
-        queue = PluginQueue(length: options.queueLength, whenFull: options.whenFull)
+        life = PluginLife(times, past: past)
+        queue = PluginQueue(
+            length: options.queueLength, whenFull: options.whenFull, dropped: past?.dropped ?? 0)
     }
 
     var pid: Int32? { process?.pid }

@@ -53,7 +53,8 @@ final class PluginHost {
         var plugins: [Plugin] = []
         for options in resources.plugins {
             do {
-                plugins.append(try Plugin(options, times: resources.times))
+                let past = resources.past[options.name]
+                plugins.append(try Plugin(options, times: resources.times, past: past))
             } catch {
                 // The configuration was checked before; an error here is of a filter only.
                 log.said(.error, "plugin_failed", options.name, "filter: \(error)", count: 1)
@@ -172,6 +173,8 @@ final class PluginHost {
     ) {
         let level: EventLevel = signal == .pluginFailed ? .error : .warning
         log.said(level, signal.name, plugin.options.name, said.reason, count: said.count)
+        // For its successor, should this host be killed.
+        tell(figures)
         scratch.removeAll()
         let parts = line.writePlugin(
             signal, named: plugin.options.name, count: said.count, reason: said.reason,
@@ -287,7 +290,9 @@ final class PluginHost {
             case .packet(let bytes, var descriptors):
                 guard let packet = JSONValue(parsing: bytes) else { continue }
                 switch packet["command"]?.text {
-                case "status": tell(status)
+                case "status":
+                    tell(figures)
+                    tell(status)
                 case "stop": stop(drain: true)
                 case "stop_now": stopNow()
                 case "unmute":
@@ -337,5 +342,18 @@ final class PluginHost {
             ] as JSONValue
         }
         return ["event": "status", "plugins": .array(list)]
+    }
+
+    /// What the master keeps for a successor: `PluginPast`.
+    private var figures: JSONValue {
+        let list = plugins.map { plugin in
+            [
+                "name": .string(plugin.options.name),
+                "dropped": .whole(plugin.queue.dropped),
+                "failures": .whole(plugin.life.failures),
+                "restarts": .whole(plugin.life.restarts),
+            ] as JSONValue
+        }
+        return ["event": "figures", "plugins": .array(list)]
     }
 }

@@ -2,6 +2,32 @@ package import Board
 package import Linux
 package import Signals
 
+/// What was counted of a plug-in before its host was started again.
+package struct PluginPast: Equatable, Sendable {
+    package var dropped: UInt64
+    package var failures: UInt64
+    package var restarts: UInt64
+
+    package init(dropped: UInt64 = 0, failures: UInt64 = 0, restarts: UInt64 = 0) {
+        self.dropped = dropped
+        self.failures = failures
+        self.restarts = restarts
+    }
+
+    /// Reads the figures that a host told its master, by name.
+    package static func all(_ figures: JSONValue?) -> [String: PluginPast] {
+        var all: [String: PluginPast] = [:]
+        for plugin in figures?.elements ?? [] {
+            guard let name = plugin["name"]?.text else { continue }
+            func count(_ key: String) -> UInt64 { UInt64(max(0, plugin[key]?.whole ?? 0)) }
+            all[name] = PluginPast(
+                dropped: count("dropped"), failures: count("failures"),
+                restarts: count("restarts"))
+        }
+        return all
+    }
+}
+
 /// All that a plug-in host works with; descriptors become the host's.
 package struct PluginHostResources: ~Copyable {
     /// To the master.
@@ -28,6 +54,8 @@ package struct PluginHostResources: ~Copyable {
     /// empty for none.
     package var launcher: [String]
     package var times = PluginTimes()
+    /// What the host before this one, which was killed, had counted of each plug-in.
+    package var past: [String: PluginPast] = [:]
 
     package init(
         control: consuming MessageSocket, rings: SignalRings, readers: SleepingReaders,

@@ -35,15 +35,19 @@ struct PluginLife: Equatable {
 
     private let times: PluginTimes
     private(set) var phase = Phase.new
-    /// Failures since the host's start.
-    private(set) var failures: UInt64 = 0
+    /// Failures since the plug-in's first start.
+    private(set) var failures: UInt64
     /// How often it was started again.
-    private(set) var restarts: UInt64 = 0
+    private(set) var restarts: UInt64
     private var recent: [UInt64] = []
-    private var isFirst = true
+    private var isFirst: Bool
 
-    init(_ times: PluginTimes) {
+    /// - Parameter past: of a host that was killed; nil for a plug-in that was never started.
+    init(_ times: PluginTimes, past: PluginPast? = nil) {
         self.times = times
+        failures = past?.failures ?? 0
+        restarts = past?.restarts ?? 0
+        isFirst = past == nil
     }
 
     /// The word in `proxy status`.

@@ -24,10 +24,12 @@ struct PluginQueue {
     /// Lines lost since the last one that was added.
     private var lostAtEnd: UInt64 = 0
     private var seq: UInt64 = 0
-    /// Lines lost since the host's start.
-    private(set) var dropped: UInt64 = 0
+    /// Lines lost since the plug-in's first start.
+    private(set) var dropped: UInt64
 
-    init(length: Int, whenFull: PluginOptions.WhenFull) {
+    /// - Parameter dropped: lines lost before.
+    init(length: Int, whenFull: PluginOptions.WhenFull, dropped: UInt64 = 0) {
+        self.dropped = dropped
         self.length = length
         self.whenFull = whenFull
     }

@@ -38,8 +38,10 @@ public enum Failure: UInt8, CaseIterable, Sendable {
 
     /// What the request was on its way to.
     public enum Destination: Sendable {
-        /// A process that the proxy started.
+        /// A process that the proxy started, and that lives.
         case worker
+        /// A process that the proxy started, and that has ended.
+        case endedWorker
         /// A server that runs already.
         case upstream
         /// None was chosen yet.
@@ -101,7 +103,7 @@ public enum Failure: UInt8, CaseIterable, Sendable {
             .httpResponseHeaderSectionSize, .httpResponseTimeout, .httpResponseIncomplete,
             .tlsCertificateError, .tlsProtocolError, .dnsError, .destinationUnavailable:
             switch destination {
-            case .worker: return .worker
+            case .worker, .endedWorker: return .worker
             case .upstream: return .upstream
             case .none: return .proxy
             }
@@ -119,10 +121,25 @@ public enum Failure: UInt8, CaseIterable, Sendable {
             .httpResponseHeaderSectionSize, .httpResponseIncomplete, .tlsCertificateError,
             .tlsProtocolError, .dnsError, .destinationUnavailable:
             switch destination {
-            case .worker: return .workerDied
-            case .upstream: return .upstreamFailed
+            case .endedWorker: return .workerDied
+            case .worker, .upstream: return .upstreamFailed
             case .none: return .proxyError
             }
+        }
+    }
+
+    /// Whether it shows that a worker whose process lives takes no connection, or does not answer
+    /// on one. A bad answer, or one that breaks off, is the app's fault: every worker would give
+    /// it.
+    public var showsIllWorker: Bool {
+        switch self {
+        case .connectionRefused, .connectionTimeout, .connectionTerminated, .httpResponseTimeout:
+            true
+        case .httpProtocolError, .httpResponseHeaderSectionSize, .httpResponseIncomplete,
+            .tlsCertificateError, .tlsProtocolError, .dnsError, .connectionLimitReached,
+            .destinationUnavailable, .destinationNotFound, .httpRequestDenied, .httpRequestError,
+            .spoolFull, .proxyInternalError:
+            false
         }
     }
 

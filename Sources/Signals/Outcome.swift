@@ -5,9 +5,9 @@ public enum Outcome: UInt8, CaseIterable, Sendable {
     case clientClosed
     /// A time limit was over.
     case timeout
-    /// The worker ended, or never answered.
+    /// The worker's process ended before its answer did.
     case workerDied
-    /// The upstream server failed.
+    /// Whoever was to answer failed to: a server elsewhere, or a worker whose process lives.
     case upstreamFailed
     /// Refused by a rule or a limit of the proxy.
     case rejected

@@ -25,6 +25,8 @@ public struct TLSFailure: Error, Equatable, Sendable {
         /// Our check of the peer's certificate failed (upstreams); `code` is the `X509_V_ERR_…`
         /// number.
         case certificateUntrusted
+        /// The peer's certificate is good, but for another name (upstreams); `code` likewise.
+        case certificateNameMismatch
         /// The peer sent another fatal alert.
         case peerAlert
         /// A record that is malformed, too long, or does not decrypt.
@@ -55,7 +57,20 @@ public struct TLSFailure: Error, Equatable, Sendable {
 
     /// True where the peer's certificate is at fault: `tls_certificate_error`, else
     /// `tls_protocol_error`.
-    public var isCertificateError: Bool { reason == .certificateUntrusted }
+    public var isCertificateError: Bool {
+        reason == .certificateUntrusted || reason == .certificateNameMismatch
+    }
+
+    /// What OpenSSL's check of the peer's certificate has found.
+    ///
+    /// - Parameter verdict: an `X509_V_ERR_…` number.
+    static func certificate(verdict: Int, alert: UInt8) -> TLSFailure {
+        let isOther =
+            [X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH].contains(Int32(verdict))
+        return TLSFailure(
+            isOther ? .certificateNameMismatch : .certificateUntrusted, alert: alert,
+            code: UInt32(truncatingIfNeeded: verdict))
+    }
 }
 
 extension TLSFailure.Reason {
@@ -71,6 +86,7 @@ extension TLSFailure.Reason {
         case .noApplicationProtocol: "no_application_protocol"
         case .certificateRefused: "certificate_refused"
         case .certificateUntrusted: "certificate_untrusted"
+        case .certificateNameMismatch: "certificate_name_mismatch"
         case .peerAlert: "peer_alert"
         case .badRecord: "bad_record"
         case .badMessage: "bad_message"
@@ -88,7 +104,7 @@ extension TLSFailure: CustomStringConvertible {
     public var description: String {
         let word = reason.word.description
         switch reason {
-        case .certificateUntrusted:
+        case .certificateUntrusted, .certificateNameMismatch:
             return unsafe "\(word): \(String(cString: X509_verify_cert_error_string(Int(code))))"
         case .reset, .closed, .timeout:
             return word

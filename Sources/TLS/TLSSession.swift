@@ -136,9 +136,8 @@ public struct TLSSession: ~Copyable {
         case let error:
             var failure = takeFailure(error)
             if failure.isCertificateError {
-                let verdict = unsafe UInt32(truncatingIfNeeded: SSL_get_verify_result(ssl))
-                failure = TLSFailure(
-                    .certificateUntrusted, alert: failure.alert, code: verdict)
+                failure = unsafe .certificate(
+                    verdict: SSL_get_verify_result(ssl), alert: failure.alert)
             }
             self.failure = failure
             (keeper as? TLSUpstream)?.forgetSession()

@@ -75,17 +75,19 @@ private func runPlugins() -> Int32 {
         // It has plug-ins to end when the master is gone, so its own end must not be sudden.
         try sheet.settle(as: "proxy: plugins", endsWithParent: false)
         let format: EventLine.Format = ProcessTraits.isTerminal(errors.number) ? .text : .json
-        try runPluginHost(
-            PluginHostResources(
-                control: MessageSocket(owning: control),
-                rings: try SignalRings(SharedRegion(mapping: rings.number, access: .readOnly)),
-                readers: try SleepingReaders(
-                    SharedRegion(mapping: readers.number, access: .readWrite)),
-                reader: reader, wake: wake, errors: errors,
-                plugins: PluginOptions.all(configuration), folder: sheet["folder"],
-                runtime: runtime, level: EventLevel(LogOptions(configuration).level),
-                format: format,
-                launcher: ["/proc/self/exe", "--role", "plugin", "\(ProcessTraits.pid)"]))
+        var resources = PluginHostResources(
+            control: MessageSocket(owning: control),
+            rings: try SignalRings(SharedRegion(mapping: rings.number, access: .readOnly)),
+            readers: try SleepingReaders(
+                SharedRegion(mapping: readers.number, access: .readWrite)),
+            reader: reader, wake: wake, errors: errors,
+            plugins: PluginOptions.all(configuration), folder: sheet["folder"],
+            runtime: runtime, level: EventLevel(LogOptions(configuration).level),
+            format: format,
+            launcher: ["/proc/self/exe", "--role", "plugin", "\(ProcessTraits.pid)"])
+        resources.past = PluginPast.all(
+            sheet["past"].flatMap { JSONValue(parsing: Array($0.utf8)) })
+        try runPluginHost(resources)
         return 0
     } catch {
         Output.error("plugins: \(error)\n")

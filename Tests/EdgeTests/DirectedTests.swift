@@ -11,11 +11,11 @@ import Testing
     static func edge(
         _ service: String = upstream, endpoints: Int = 1, capacity: Int = 32,
         kind: EndpointKind = .upstream, options: String = "", limits: String = "",
-        spool: String = "/tmp", listener: String = "http://127.0.0.1:8080"
+        spool: String = "/tmp", listener: String = "http://127.0.0.1:8080", logs: Bool = false
     ) throws -> SimulatedEdge {
         let simulated = try SimulatedEdge(
             seed: 1, service: service, endpoints: endpoints, capacity: capacity, kind: kind,
-            options: options, limits: limits, spool: spool, listener: listener)
+            options: options, limits: limits, spool: spool, listener: listener, logs: logs)
         // The number of every request without a body.
         simulated.traffic.requestBytes[1] = 0
         return simulated

@@ -81,6 +81,11 @@ final class SimulatedWorld {
     var pieceMax = 4096
     var delayMax: UInt64 = 2_000_000
     var capacityMax = 20_000
+    /// What clients connect to, and how often the edge asked for it.
+    var localAddress = InternetAddress(ipv4: 0xc000_0201, port: 8080)
+    var addressQuestions = 0
+    /// Workers' processes that have ended.
+    var endedProcesses: Set<Int32> = []
     private var actions: [Action] = []
     private var nextStream: Int32 = 10
     private var order = 0
@@ -275,6 +280,11 @@ struct SimulatedNetwork: ~Copyable, Network {
         if isOn, !world.queue.isEmpty { world.events.append((token, .readable)) }
     }
 
+    func localAddress(_ stream: Int32) -> InternetAddress {
+        world.addressQuestions += 1
+        return world.localAddress
+    }
+
     mutating func connect(to address: EndpointAddress) -> ConnectResult {
         guard case .unix(let path) = address else { return .failed(111) }
         if world.fullServers.contains(path) {
@@ -439,5 +449,6 @@ struct SimulatedNetwork: ~Copyable, Network {
     }
     func tlsFacts(_ stream: Int32) -> Signals.TLSFacts { .none }
     func writeServerName(_ stream: Int32, to writer: inout ByteWriter) {}
+    func lives(pid: Int32) -> Bool { pid > 0 && !world.endedProcesses.contains(pid) }
     mutating func wake(edge slot: Int) { world.wakes += 1 }
 }

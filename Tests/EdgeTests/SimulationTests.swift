@@ -5,6 +5,7 @@ import Linux
 import Memory
 import Routing
 import Signals
+import Synchronization
 import Testing
 
 @testable import Edge
@@ -48,15 +49,43 @@ final class SimulatedEdge {
     var edge: EdgeLoop<SimulatedNetwork>
     let table: Table
     let board: MetricsBoard
+    private let logNames: [String]?
+
+    private static let count = Mutex(0)
+    private static func number() -> Int {
+        count.withLock {
+            $0 += 1
+            return $0
+        }
+    }
+
+    deinit {
+        for name in logNames ?? [] { try? FileSystem.remove(name) }
+    }
+
+    /// The lines of a log so far; the access log is written within a second.
+    private func lines(_ log: Int) -> [JSONValue] {
+        let text = logNames.flatMap { try? FileSystem.readText($0[log]) } ?? ""
+        return text.split(separator: "\n").compactMap { JSONValue(parsing: Array($0.utf8)) }
+    }
+
+    var accessLines: [JSONValue] {
+        turn(for: 1_100_000_000)
+        return lines(0)
+    }
+    var errorLines: [JSONValue] { lines(1) }
 
     /// - Parameters:
     ///   - options: further lines of the configuration.
     ///   - limits: further limits.
+    ///   - logs: whether its logs are kept, to be read as `accessLines` and `errorLines`.
     init(
         seed: UInt64, service: String, endpoints: Int, capacity: Int, kind: EndpointKind,
         options: String = "", limits: String = "", spool: String = "/tmp",
-        listener: String = "http://127.0.0.1:8080"
+        listener: String = "http://127.0.0.1:8080", logs: Bool = false
     ) throws {
+        let stem = "/tmp/edge-\(ProcessTraits.pid)-\(Self.number())"
+        logNames = logs ? ["\(stem).access", "\(stem).errors"] : nil
         traffic = Traffic(seed: seed)
         let yaml = """
             listen: ["\(listener)"]
@@ -86,6 +115,7 @@ final class SimulatedEdge {
                 EndpointPlan(
                     service: slot, kind: kind, capacity: capacity, number: number,
                     address: .unix(path: path)))
+            table.setProcess(Int32(number), of: reference)
             _ = table.setState(.ready, of: reference)
             traffic.world.servers[path] = { [unowned traffic] in SimulatedServer(traffic) }
         }
@@ -102,8 +132,9 @@ final class SimulatedEdge {
             table: table, counters: board.block(identity.slot),
             journal: EdgeJournal(
                 signals: SignalWriter(rings, ring: identity.slot), readers: nil, hostWakers: [],
-                access: AccessLogBuffer(format: .json), accessFile: -1, errorFile: -1,
-                level: .info, counters: board.block(identity.slot)),
+                access: AccessLogBuffer(format: .json), accessFile: Self.open(logNames?[0]),
+                errorFile: Self.open(logNames?[1]), level: .info,
+                counters: board.block(identity.slot)),
             balancer: Balancer(
                 table: table, edge: identity,
                 services: [ServicePlan(service: slot, ServiceOptions.all(effective)[0])],
@@ -112,6 +143,12 @@ final class SimulatedEdge {
             orders: Orders(nil, wake: -1, drain: front), seed: (seed, seed &+ 1))
         edge.isAccepting = true
         edge.setListening(true)
+    }
+
+    /// A log's descriptor, which the journal owns; -1 for none.
+    private static func open(_ name: String?) -> Int32 {
+        guard let name, let file = try? FileSystem.openLog(name) else { return -1 }
+        return file.release()
     }
 
     /// Turns the edge until a condition holds.

@@ -18,6 +18,19 @@ private func read(_ text: String) -> [UInt8]? {
     return unsafe inet_pton(AF_INET6, text, &bytes) == 1 ? bytes : nil
 }
 
+/// An element of a list without the brackets and the port that it may have; nil for another form.
+private func bare(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    let colons = text.indices.filter { text[$0] == 0x3a }
+    guard text.first == 0x5b else {
+        guard colons.count == 1 else { return text }
+        return colons[0] < text.endIndex - 1 ? text[..<colons[0]] : nil
+    }
+    guard let bracket = text.lastIndex(of: 0x5d) else { return nil }
+    let port = text[(bracket + 1)...]
+    let isPort = port.first == 0x3a && port.count > 1 && !port.dropFirst().contains(0x3a)
+    return port.isEmpty || isPort ? text[(text.startIndex + 1)..<bracket] : nil
+}
+
 /// `10.0.0.0/8` or `fd00::/8`.
 private func isTrusted(_ address: [UInt8]) -> Bool {
     address[0] == 0xfd || address.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10])
@@ -33,7 +46,8 @@ func fuzzForwardedFor(_ values: [[UInt8]], _ found: IPAddress?) -> String? {
         var text = element.drop(while: isBlank)
         while let last = text.last, isBlank(last) { text.removeLast() }
         if text.isEmpty { continue }
-        guard let address = read(String(decoding: text, as: UTF8.self)) else { break }
+        guard let bare = bare(text), let address = read(String(decoding: bare, as: UTF8.self))
+        else { break }
         wanted = address
         if !isTrusted(address) { break }
     }
@@ -94,7 +108,7 @@ func fuzzException(_ text: [UInt8], said: ([UInt8]) -> [[UInt8]]) -> String? {
             for index in 0..<head.fields.count where head.fields[index].code == .xForwardedFor {
                 values.append(Array(bytes[head.fields[index].value.indices]))
             }
-            let client = simulated.edge.settings.client(namedIn: head, from: bytes.span)
+            let client = simulated.edge.settings.client(namedIn: head, from: bytes.span).address
             if client != nil { named += 1 }
             return fuzzForwardedFor(values, client)
         }

@@ -12,8 +12,8 @@ struct Sending {
 
 /// Sends a request on and returns the head that an upstream would get.
 func sent(
-    _ request: [UInt8], address: String = "192.0.2.1", isSecure: Bool = true,
-    isTrusted: Bool = false, edits: FieldEdits = FieldEdits(),
+    _ request: [UInt8], address: String = "192.0.2.1", named: String = "", isSecure: Bool = true,
+    isTrusted: Bool = false, keepsForwarded: Bool = true, edits: FieldEdits = FieldEdits(),
     _ change: (inout Sending) -> Void = { _ in }
 ) -> [UInt8]? {
     var parser = RequestHeadParser()
@@ -26,10 +26,12 @@ func sent(
     change(&sending)
     sending.line.toOwnWorker = sending.place != nil
     let (place, authority, id) = (bytes(address), bytes("10.0.0.1:8443"), bytes("ID"))
+    let client = bytes(named)
     return written { writer in
         let origin = RequestOrigin(
-            address: place.span, port: 51234, isSecure: isSecure, serverPort: 8443,
-            authority: authority.span, requestID: id.span, isTrusted: isTrusted)
+            address: place.span, named: client.span, port: 51234, isSecure: isSecure,
+            serverPort: 8443, authority: authority.span, requestID: id.span, isTrusted: isTrusted,
+            keepsForwarded: keepsForwarded)
         writer.write(requestLine: head, from: request.span, as: sending.line)
         if let place = sending.place {
             writer.write(peerPlace: place)
@@ -44,12 +46,13 @@ func sent(
 
 /// As `sent`, as text with plain line ends.
 func forwarded(
-    _ text: String, address: String = "192.0.2.1", isSecure: Bool = true, isTrusted: Bool = false,
-    edits: FieldEdits = FieldEdits(), _ change: (inout Sending) -> Void = { _ in }
+    _ text: String, address: String = "192.0.2.1", named: String = "", isSecure: Bool = true,
+    isTrusted: Bool = false, keepsForwarded: Bool = true, edits: FieldEdits = FieldEdits(),
+    _ change: (inout Sending) -> Void = { _ in }
 ) -> String {
     let result = sent(
-        bytes(text), address: address, isSecure: isSecure, isTrusted: isTrusted, edits: edits,
-        change)
+        bytes(text), address: address, named: named, isSecure: isSecure, isTrusted: isTrusted,
+        keepsForwarded: keepsForwarded, edits: edits, change)
     return String(decoding: result ?? bytes("refused"), as: UTF8.self)
         .replacing("\r\n", with: "\n")
 }
@@ -116,12 +119,12 @@ func forwarded(
             + "X-Forwarded-For: 3.3.3.3\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\n"
             + "X-Forwarded-Port: 443\r\nX-Forwarded-Prefix: /p\r\nVia: 1.0 x\r\n\r\n"
         #expect(
-            forwarded(text, address: "::1", isSecure: false, isTrusted: true) == """
+            forwarded(text, address: "::1", named: "1.1.1.1", isTrusted: true) == """
                 GET / HTTP/1.1
                 X-Request-Id: ID
                 Host: a
                 Via: 1.0 x
-                Forwarded: for=1.1.1.1, for="[::1]";proto=http;host="a"
+                Forwarded: for=1.1.1.1, for="[::1]";proto=https;host="a"
                 X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, ::1
                 X-Forwarded-Proto: https
                 X-Forwarded-Host: b
@@ -131,6 +134,21 @@ func forwarded(
 
 
                 """)
+    }
+
+    @Test(arguments: [
+        ("X-Forwarded-For: 9.9.9.9\r\nForwarded: for=6.6.6.6\r\n", false),
+        ("X-Forwarded-For: 9.9.9.9\r\n", true), ("Forwarded: for=9.9.9.9;proto=https\r\n", true),
+    ])
+    func `both ways to name the client say the same`(fields: String, keepsForwarded: Bool) {
+        let result = forwarded(
+            "GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n", address: "::1", named: "9.9.9.9",
+            isTrusted: true, keepsForwarded: keepsForwarded)
+        #expect(
+            result.contains(
+                "\nForwarded: for=9.9.9.9;proto=https, for=\"[::1]\";proto=https;host=\"a\"\n"))
+        #expect(result.contains("\nX-Forwarded-For: 9.9.9.9, ::1\n"))
+        #expect(result.contains("\nX-Forwarded-Proto: https\n"))
     }
 
     @Test(arguments: [

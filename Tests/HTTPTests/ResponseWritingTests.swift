@@ -165,7 +165,7 @@ private func lines(_ body: (inout ByteWriter) -> Void) -> String {
         let template = bytes("https://{host}:8443{target}")
         let result = lines {
             let origin = RequestOrigin(
-                address: address.span, port: 1, isSecure: false, serverPort: 80,
+                address: address.span, named: Span(), port: 1, isSecure: false, serverPort: 80,
                 authority: authority.span, requestID: id.span, isTrusted: false)
             $0.write(
                 redirect: LocalResponse(
@@ -175,6 +175,18 @@ private func lines(_ body: (inout ByteWriter) -> Void) -> String {
         #expect(result.hasPrefix("HTTP/1.1 308 Permanent Redirect\n"))
         #expect(result.hasSuffix("Location: \(location)\nContent-Length: 0\n\n"))
         #expect(result.contains("Connection: keep-alive\n") == (head.version == .http10))
+    }
+
+    @Test func `a configured answer has one date, its own where it gives one`() throws {
+        var edits = FieldEdits()
+        try edits.set(bytes("date").span, to: bytes("yesterday").span)
+        let marks = ResponseMarks(requestID: id.span, date: date.span)
+        let response = LocalResponse(status: 200, keepsAlive: true)
+        let dates = [FieldEdits(), edits].map { edits in
+            lines { $0.write(fixed: response, bodyBytes: 0, edits: edits, marks: marks) }
+                .split(separator: "\n").filter { $0.lowercased().hasPrefix("date: ") }
+        }
+        #expect(dates[0].count == 1 && dates[1] == ["date: yesterday"])
     }
 
     @Test func `a configured answer has its fields`() throws {

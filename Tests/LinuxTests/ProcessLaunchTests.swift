@@ -26,6 +26,20 @@ private func run(
 }
 
 @Suite struct ProcessLaunchTests {
+    @Test func `a process lives until it ends, also where nobody has reaped it`() throws {
+        #expect(ProcessTraits.lives(ProcessTraits.pid) && ProcessTraits.lives(1))
+        #expect(!ProcessTraits.lives(0))
+        let launch = ProcessLaunch(
+            program: "/bin/sleep", arguments: ["sleep", "60"], environment: [])
+        let child = try launch.start()
+        #expect(ProcessTraits.lives(child.pid))
+        child.send(SIGKILL)
+        while ProcessTraits.lives(child.pid) { usleep(1000) }
+        #expect(kill(child.pid, 0) == 0)
+        _ = try child.waitForExit()
+        #expect(!ProcessTraits.lives(child.pid))
+    }
+
     @Test func `a child has exactly the descriptors it was given`() throws {
         let first = try MemoryFile.sealed(name: "first", Array("one".utf8))
         let second = try MemoryFile.sealed(name: "second", Array("two".utf8))

@@ -26,7 +26,8 @@ final class HostStage {
     /// - Parameter records: in each ring.
     init(
         _ plugins: [PluginOptions], records: Int = 4096, edges: Int = 2,
-        times: PluginTimes = PluginTimes(), launcher: [String] = []
+        times: PluginTimes = PluginTimes(), launcher: [String] = [],
+        past: [String: PluginPast] = [:]
     ) throws {
         folder = NSTemporaryDirectory() + "plugins-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -50,6 +51,7 @@ final class HostStage {
             folder: folder, runtime: "/run/test")
         resources.times = times
         resources.launcher = launcher
+        resources.past = past
         let box = Box(resources)
         let ended = ended
         let place = place

@@ -139,6 +139,26 @@ import Testing
         #expect(stage.hasNoLeftovers())
     }
 
+    @Test func `a host goes on counting where a killed one was`() throws {
+        let told: JSONValue = [
+            ["name": "tap", "dropped": .whole(7000), "failures": .whole(2), "restarts": .whole(3)],
+            ["name": "silent"],
+        ]
+        #expect(PluginPast.all(told)["silent"] == PluginPast())
+        let stage = try HostStage(
+            [Sample.recorder("tap"), Sample.recorder("new")], past: PluginPast.all(told))
+        _ = try stage.receive("ready")
+        func started(_ name: String) throws -> [String: Any]? {
+            try stage.lines("\(name).json", atLeast: 1).first?["data"] as? [String: Any]
+        }
+        let data = try started("tap")
+        #expect(data?["dropped"] as? Int == 7000 && data?["restarts"] as? Int == 4)
+        #expect(try started("new")?["restarts"] as? Int == 0)
+        let status = try stage.status("tap")
+        #expect(status["dropped"]?.whole == 7000 && status["failures"]?.whole == 2)
+        try stage.stop()
+    }
+
     @Test func `events and filter choose what a plug-in gets`() throws {
         let stage = try HostStage(
             [

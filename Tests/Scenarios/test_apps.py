@@ -250,6 +250,18 @@ def test_an_answer_that_breaks_off_is_seen_as_broken(app, path):
     assert proxy.get("/").text == "ok"
 
 
+def test_a_page_that_breaks_off_takes_no_worker_out(app):
+    proxy = app(ODD, ", workers: 3")
+    for _ in range(40):
+        with proxy.client() as client:
+            client.send(request("/raises-late"))
+            client.read_to_end()
+    lines = proxy.access(40)
+    assert {(line["status"], line["error"], line["outcome"]) for line in lines} == {(200, "http_response_incomplete", "upstream_failed")}
+    assert {line["worker"] for line in lines} == {1, 2, 3}
+    assert {worker["state"] for worker in proxy.endpoints("web")} == {"ready"} and not proxy.events("upstream_down")
+
+
 def test_an_answer_longer_than_it_said_is_cut(app):
     proxy = app(ODD, ", workers: 1")
     with proxy.client() as client:

@@ -203,7 +203,20 @@ def test_an_answer_that_is_cut(proxy):
         assert (head.status, head.get("content-length")) == (200, "100")
         answer = client.read_body(head)
         assert (len(answer.body), answer.complete) == (10, False)
-    assert proxy.access(1, target="/cut?after=10")[0]["error"] == "http_response_incomplete"
+    line = proxy.access(1, target="/cut?after=10")[0]
+    # The worker's process lives, and is not to blame for what its app does.
+    assert (line["error"], line["outcome"]) == ("http_response_incomplete", "upstream_failed")
+
+
+def test_an_app_that_breaks_off_takes_no_worker_out(start_proxy):
+    proxy = start_proxy(DEMO)
+    for _ in range(20):
+        with proxy.client() as client:
+            client.send(request("/cut?after=10"))
+            client.read_body(client.read_head())
+    assert {worker["state"] for worker in proxy.endpoints("demo")} == {"ready"}
+    assert {line["outcome"] for line in proxy.access(20)} == {"upstream_failed"}
+    assert not proxy.events("upstream_down")
 
 
 def test_no_such_page(proxy):

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from harness import answering, answering_once, chunked, request
-from harness.wire import Closed, until
+from harness.wire import Client, Closed, until
 
 ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -335,6 +335,30 @@ def test_a_trusted_proxys_word_is_kept(start_proxy, serve):
     assert (message.get("x-request-id"), answer.get("x-request-id")) == (given, given)
 
 
+@pytest.mark.parametrize("fields", [
+    {"forwarded": 'for="203.0.113.7:4711";proto=https'}, {"forwarded": "for=6.6.6.6, for=203.0.113.7;proto=https, for=127.0.0.9"},
+    {"x_forwarded_for": "6.6.6.6, 203.0.113.7:55, 127.0.0.9", "x_forwarded_proto": "https"},
+    {"x_forwarded_for": "203.0.113.7", "x_forwarded_proto": "https", "forwarded": "for=6.6.6.6;proto=http"}],
+    ids=["forwarded", "chain", "list", "both"])
+def test_a_trusted_proxy_names_the_client_in_either_way(start_proxy, serve, fields):
+    server = serve()
+    proxy = start_proxy(f"trusted_proxies: [127.0.0.0/8]\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    assert proxy.get(**fields).status == 200
+    assert proxy.access(1)[0]["remote"] == "203.0.113.7"
+    message = server.requests[0]
+    assert message.all("x-forwarded-proto") == ["https"]
+    assert "203.0.113.7" in message.get("x-forwarded-for") and message.get("x-forwarded-for").endswith(", 127.0.0.1")
+    last = message.get("forwarded").split(", ")[-1]
+    assert "203.0.113.7" in message.get("forwarded") and last.startswith("for=127.0.0.1;proto=https")
+
+
+@pytest.mark.parametrize("value", ["for=_hidden", "for=unknown", 'for="203.0.113.7, for=127.0.0.9', "for=6.6.6.6, for=_x, for=127.0.0.1"])
+def test_a_chain_that_names_nobody_is_ended_there(start_proxy, serve, value):
+    proxy = start_proxy(f"trusted_proxies: [127.0.0.0/8]\nservices: {{ web: {{ upstreams: ['{serve().url}'] }} }}")
+    assert proxy.get(forwarded=value).status == 200
+    assert proxy.access(1)[0]["remote"] == "127.0.0.1"
+
+
 def test_an_id_that_is_no_id_is_not_taken_even_from_a_trusted_proxy(start_proxy, serve):
     server = serve()
     proxy = start_proxy(f"trusted_proxies: [127.0.0.0/8]\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
@@ -431,3 +455,15 @@ def test_a_request_that_ends_within_its_body_reaches_no_answer(start_proxy, serv
     client.close()
     assert proxy.access(1)[0]["outcome"] in ("client_closed", "rejected")
     assert all(not message.complete for message in server.requests)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_client_that_names_no_host_is_given_the_address_it_came_to(start_proxy, serve, address):
+    server = serve()
+    proxy = start_proxy(f"listen: ['http://*:0']\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
+    port = proxy.address()[1]
+    with Client((address, port)) as client:
+        assert client.exchange(request(version="1.0", host=None)).status == 200
+    message = server.requests[0]
+    name = f"[{address}]" if ":" in address else address
+    assert message.get("host") == message.get("x-forwarded-host") == f"{name}:{port}"

@@ -127,6 +127,18 @@ def test_a_killed_worker_is_replaced_and_its_request_answered_elsewhere(start_pr
     until(lambda: busy["pid"] not in [worker["pid"] for worker in proxy.endpoints("demo")], "its successor")
 
 
+def test_a_worker_that_is_killed_in_the_midst_of_an_answer_has_died(start_proxy):
+    proxy = start_proxy("services: { demo: { demo: true, workers: 2 } }")
+    with proxy.client() as client:
+        client.send(request("/stream?count=50&seconds=0.1"))
+        client.read_until(b"chunk 1")
+        busy = until(lambda: [worker for worker in proxy.endpoints("demo") if worker["in_flight"]], "a busy worker")[0]
+        proxy.kill(busy["pid"])
+        client.read_to_end()
+    line = proxy.access(1)[0]
+    assert (line["error"], line["outcome"]) == ("http_response_incomplete", "worker_died")
+
+
 def test_a_post_in_a_killed_workers_hands_is_a_502_and_never_done_twice(start_proxy):
     proxy = start_proxy("services: { demo: { demo: true, workers: 2, retry: { attempts: 3, budget: 1.0 } } }")
     with proxy.client() as client:

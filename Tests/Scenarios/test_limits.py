@@ -137,6 +137,8 @@ def test_connections_of_one_address_are_limited(start_proxy, serve):
     for client in clients:
         assert client.exchange(request()).text == "ok"
     assert not answered(proxy)
+    line = proxy.event("connections_refused", reason="limits.connections_per_address")
+    assert line["count"] >= 1 and proxy.edges()[0]["refused"] >= line["count"]
     clients.pop().close()
     until(lambda: answered(proxy), "room for one more")
     for client in clients:
@@ -177,6 +179,7 @@ def test_connections_in_all_are_limited(start_proxy, serve):
         more.try_send(request())
         for client in clients:
             assert client.exchange(request()).text == "ok"
+        proxy.event("accepting_paused", reason="limits.connections")
         assert more.waiting == b"" and proxy.status()["listeners"][0]["connections"] <= 3
         for client in clients:
             client.close()

@@ -194,10 +194,12 @@ def requested(proxy, serve_held):
 def test_what_a_drain_cuts_is_in_the_access_log(start_proxy, serve):
     server = serve(lambda stream, server: (server.note(stream.read_request()), server.stopping.wait(60)))
     proxy = start_proxy(f"timeout: {{ drain: 200ms }}\nservices: {{ web: {{ upstreams: ['{server.url}'] }} }}")
-    with requested(proxy, server):
+    with requested(proxy, server) as client:
         assert proxy.stop() == 0
+        answer = client.response()
+    assert (answer.status, answer.error, answer.get("connection")) == (504, "http_response_timeout", "close")
     line, = proxy.access_lines()
-    assert (line["target"], line["status"], line["outcome"]) == ("/held", 0, "timeout")
+    assert (line["target"], line["status"], line["outcome"]) == ("/held", 504, "timeout")
     assert proxy.events("edge_exited") == []
 
 
@@ -210,7 +212,7 @@ def test_what_a_second_term_cuts_is_in_the_access_log(start_proxy, serve):
         proxy.signal(signal.SIGTERM)
         assert proxy.finished() == 0
     line, = proxy.access_lines()
-    assert (line["target"], line["status"], line["outcome"]) == ("/held", 0, "timeout")
+    assert (line["target"], line["status"], line["outcome"]) == ("/held", 504, "timeout")
 
 
 def test_an_edge_that_hears_nothing_is_killed_at_the_end(start_proxy):

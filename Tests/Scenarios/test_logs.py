@@ -292,7 +292,7 @@ def test_status_is_json_and_text(start_proxy):
         assert (status["pid"], status["generation"], status["plugins"]) == (proxy.pid, 1, [])
         assert status["listeners"] == [{"url": proxy.urls[0], "connections": 1}]
         assert [list(edge) for edge in status["edges"]] == [
-            ["edge", "pid", "generation", "state", "connections", "requests", "restarts"]] * 2
+            ["edge", "pid", "generation", "state", "connections", "requests", "restarts", "refused"]] * 2
         assert sum(edge["requests"] for edge in status["edges"]) == 10
         demo = status["services"]["demo"]
         assert list(demo) == ["kind", "balance", "queue", "endpoints"]

@@ -4,7 +4,7 @@ import collections
 import json
 import pytest
 
-from harness import Load, closing_at_once, request, silent
+from harness import Load, closing_at_once, processes, request, silent
 from harness.wire import until
 
 DEMO = "services: { demo: { demo: true, workers: 2 } }\n"
@@ -216,6 +216,29 @@ def test_what_a_sleeping_plugin_misses_is_counted(start_proxy):
     load.end()
     until(lambda: proxy.status()["plugins"][0]["dropped"] > 0, "a count of what was dropped")
     proxy.event("plugin_dropped")
+
+
+def test_what_was_dropped_stays_counted_when_the_host_is_killed(start_proxy, folder):
+    path = folder / "seen"
+    path.touch()
+    path.chmod(0o666)
+    proxy = start_proxy(DEMO + f"""plugins: [
+        {{ name: asleep, command: [sh, -c, "read line; echo $line >> {path}; exec sleep 1000"], queue: {{ length: 10, full: newest }} }}]""")
+    load = Load(proxy, clients=2)
+    load.more(500)
+    load.end()
+
+    def running():
+        plugin = proxy.status()["plugins"][0]
+        return plugin if plugin["state"] == "running" else None
+    before = until(lambda: (plugin := running()) and plugin["dropped"] and plugin, "a count of what was dropped")
+    proxy.kill(processes.all_processes()[before["pid"]].parent)
+    after = until(lambda: (plugin := running()) and plugin["pid"] != before["pid"] and plugin, "a new host")
+    assert after["dropped"] >= before["dropped"]
+    until(lambda: len(path.read_text().splitlines()) == 2, "its second start")
+    starts = [json.loads(line)["data"] for line in path.read_text().splitlines()]
+    assert [start["restarts"] for start in starts] == [0, 1]
+    assert starts[0]["dropped"] == 0 and starts[1]["dropped"] >= before["dropped"]
 
 
 def test_a_plugin_that_ends_is_started_again_and_told_what_it_missed(start_proxy, folder):

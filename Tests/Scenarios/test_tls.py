@@ -400,6 +400,9 @@ def test_an_upstream_that_cannot_be_trusted(start_proxy, serve, authority, case)
     answer = proxy.get()
     assert (answer.status, answer.error) == (502, "tls_certificate_error")
     assert server.requests == []
+    line = proxy.event("upstream_tls_failed")
+    reason = "certificate_untrusted" if case == "unknown authority" else "certificate_name_mismatch"
+    assert (line["service"], line["reason"]) == ("web", reason)
 
 
 def test_verification_may_be_left_out_for_one_upstream(start_proxy, serve, authority):

@@ -48,9 +48,12 @@ import Testing
 
     @Test(arguments: [
         (
-            Failure.connectionTerminated, Failure.Destination.worker, Origin.worker,
+            Failure.connectionTerminated, Failure.Destination.endedWorker, Origin.worker,
             Outcome.workerDied
         ),
+        (.httpResponseIncomplete, .endedWorker, .worker, .workerDied),
+        (.connectionTerminated, .worker, .worker, .upstreamFailed),
+        (.httpResponseIncomplete, .worker, .worker, .upstreamFailed),
         (.connectionTerminated, .upstream, .upstream, .upstreamFailed),
         (.httpResponseTimeout, .worker, .worker, .timeout),
         (.destinationNotFound, .none, .client, .rejected),
@@ -62,5 +65,14 @@ import Testing
     ) {
         #expect(failure.origin(towards: destination) == origin)
         #expect(failure.outcome(towards: destination) == outcome)
+    }
+
+    @Test func `a worker that answers badly is not ill, one that takes or answers nothing is`() {
+        let ill = Failure.allCases.filter(\.showsIllWorker)
+        #expect(
+            ill == [
+                .connectionRefused, .connectionTimeout, .connectionTerminated,
+                .httpResponseTimeout,
+            ])
     }
 }

@@ -38,6 +38,24 @@ private func key(_ slot: Int, _ incarnation: Int) -> WorkerKey {
         #expect(pool.deadline == nil)
     }
 
+    @Test func `workers that are killed for their requests' time are no crash loop`()
+        throws
+    {
+        var pool = pool(1)
+        _ = pool.begin(now: 0)
+        var now: UInt64 = 1
+        for life in 1...8 {
+            _ = pool.ready(key(1, life), now: now)
+            #expect(pool.killed(key(1, life), cause: .timeout).contains(.kill(key(1, life))))
+            now += second
+            let actions = pool.exited(key(1, life), hasServed: true, now: now)
+            #expect(!actions.contains { if case .crashLoop = $0 { true } else { false } })
+            guard !actions.contains(.launch(key(1, life + 1))) else { continue }
+            now = try #require(pool.deadline)
+            #expect(pool.tick(now: now).contains(.launch(key(1, life + 1))))
+        }
+    }
+
     @Test func `a worker that dies is replaced at once, and with back-off when it dies again`() {
         var pool = pool(1)
         _ = pool.begin(now: 0)

@@ -31,7 +31,8 @@ import Testing
     ])
     func `a certificate of another name is refused`(name: String, code: Int32) {
         let found = failure(TLSUpstream(trusting(), serverName: name), Fixtures.certificate())
-        #expect(found?.reason == .certificateUntrusted)
+        #expect(found?.reason == .certificateNameMismatch)
+        #expect(found?.description.hasPrefix("certificate_name_mismatch: ") == true)
         #expect(found?.code == UInt32(code))
         #expect(found?.alert == 42, "bad_certificate, as we told the server")
         #expect(found?.isCertificateError == true)

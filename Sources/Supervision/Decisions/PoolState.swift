@@ -301,9 +301,10 @@ package struct PoolState: Sendable {
         slots[position].launchAt = now + wait
         slots[position].restarts += 1
         slots[position].shown = worker.key
+        // A life that we ended for its request's time was no crash.
         let isLoud = slots[position].loop.ended(
             startedAt: worker.startedAt, wasReady: wasReady,
-            isStable: slots[position].policy.isStable(lifetime))
+            isStable: worker.cause == .timeout || slots[position].policy.isStable(lifetime))
         let loop = slots[position].loop
         let hasFailed = loop.falseStarts >= Self.failuresMax
         let shown = Action.publish(worker.key, hasFailed ? .failed : .down)

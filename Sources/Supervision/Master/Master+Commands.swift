@@ -35,7 +35,7 @@ extension Master {
                 "edge": .whole(edge.index), "pid": .whole(pid),
                 "generation": .whole(edge.generation), "state": .string(edge.phase.word),
                 "connections": .whole(block[.connections]), "requests": .whole(block[.requests]),
-                "restarts": .whole(restarts),
+                "restarts": .whole(restarts), "refused": .whole(block[.connectionsRefused]),
             ]
         }
         let services = services.units.map { unit in

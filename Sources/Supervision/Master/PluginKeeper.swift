@@ -6,8 +6,8 @@ internal import Signals
 /// plug-ins change.
 ///
 /// Its role sheet has `reader` (its number among the readers of the rings), `folder`, `runtime`,
-/// `user`, `group`, `groups`; `fd.control`, `fd.configuration`, `fd.errors`, `fd.rings`
-/// (read-only), `fd.readers`, `fd.wake`.
+/// `past` (the figures of one that was killed), `user`, `group`, `groups`; `fd.control`,
+/// `fd.configuration`, `fd.errors`, `fd.rings` (read-only), `fd.readers`, `fd.wake`.
 final class PluginKeeper {
     private final class Host {
         let process: ProcessHold
@@ -43,6 +43,9 @@ final class PluginKeeper {
     /// Who waits for figures, and until when.
     private var asked: [(JSONValue) -> Void] = []
     private var askedUntil: UInt64?
+    /// What the host told last of its plug-ins: a successor that takes over from a killed one goes
+    /// on counting from there.
+    private var figures: JSONValue?
 
     /// How long the first edge waits for the host, in nanoseconds.
     private static let readyLimit: UInt64 = 5_000_000_000
@@ -80,6 +83,7 @@ final class PluginKeeper {
         waiting = ready
         waitUntil = Clock.monotonic + Self.readyLimit
         policy = .attendant
+        figures = nil
         restartAt = nil
         start()
     }
@@ -135,6 +139,10 @@ final class PluginKeeper {
         for answer in answers { answer(figures) }
     }
 
+    private func unknownFigures(_ host: Host) -> JSONValue {
+        .array(host.plan.plugins.map { ["name": .string($0.name)] })
+    }
+
     private var unknown: JSONValue {
         .array(
             (current?.plan.plugins ?? []).map { plugin in
@@ -185,6 +193,7 @@ final class PluginKeeper {
             role.set("reader", reader)
             role.set("folder", plan.folder)
             role.set("runtime", site.runtime)
+            if let figures { role.set("past", String(decoding: figures.bytes, as: UTF8.self)) }
             role.give(control.theirs.number, as: "control")
             role.give(configuration.number, as: "configuration")
             role.give(site.log.number, as: "errors")
@@ -220,6 +229,7 @@ final class PluginKeeper {
             host.isReady = true
             if host === current { goOn() }
         case "status": answer(message["plugins"] ?? .array([]))
+        case "figures": if host === current { figures = message["plugins"] }
         default: break
         }
     }
@@ -233,6 +243,8 @@ final class PluginKeeper {
         answer(unknown)
         current = nil
         guard !isStopping else { return }
+        // Also where it had nothing to tell: its plug-ins are started again.
+        figures = figures ?? unknownFigures(host)
         site.log.error("plugin_host_exited") { line in
             line.add("pid", Int(host.process.pid))
             line.add("status", text: end?.description ?? "unknown")
