@@ -88,9 +88,11 @@ struct EdgeJournal: ~Copyable {
         }
     }
 
-    /// Takes new files in place of the old ones, after USR1; -1 keeps the old one.
-    mutating func reopen(access: Int32, errors: Int32) {
+    /// Takes new files in place of the old ones, after USR1 or a reload; -1 keeps the old one. Lines
+    /// that wait go to the old file.
+    mutating func reopen(access: Int32, errors: Int32, now: UInt64) {
         if access >= 0 {
+            if accessFile >= 0, !self.access.isEmpty { writeAccess(now: now) }
             if accessFile >= 0 { StreamSocket.close(accessFile) }
             accessFile = access
             self.access.lineBytesAtMost = LogFile.lineBytesMax(of: access)

@@ -25,9 +25,15 @@ extension EdgeLoop where World: ~Copyable {
         clients[client].set([.peerClosed, .readable])
         let generation = clients.generation(at: client)
         continueClient(client)
-        guard clients.holds(client, generation: generation), clients[client].exchange >= 0,
-            !clients[client].has(.isProbed)
-        else { return }
+        guard clients.holds(client, generation: generation), clients[client].exchange >= 0 else {
+            return
+        }
+        probe(client)
+    }
+
+    /// Lets the kernel ask a half-closed client whether it is there, from now on.
+    mutating func probe(_ client: Int) {
+        guard !clients[client].has(.isProbed) else { return }
         clients[client].set(.isProbed)
         network.probe(clients[client].stream)
     }

@@ -53,7 +53,7 @@ extension EdgeLoop where World: ~Copyable {
         counters.add(.handshakes)
         if clients[client].tls.isResumed { counters.add(.handshakesResumed) }
         raiseHandshake(client)
-        timers.set(client, to: now + settings.options.timeouts.idle)
+        timers.set(client, to: now + idleTime)
         readClient(client)
     }
 

@@ -52,7 +52,7 @@ extension EdgeLoop where World: ~Copyable {
         case "logs":
             let access = packet["access"]?.boolean == true ? take(&descriptors) : -1
             let errors = packet["errors"]?.boolean == true ? take(&descriptors) : -1
-            journal.reopen(access: access, errors: errors)
+            journal.reopen(access: access, errors: errors, now: now)
         default: break
         }
     }

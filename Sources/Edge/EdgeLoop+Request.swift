@@ -29,6 +29,8 @@ extension EdgeLoop where World: ~Copyable {
             pool.give(block)
             clients[client].inbound = .none
         }
+        // Its end came before this request was read: no event will tell of it.
+        if clients[client].has(.peerClosed) { probe(client) }
         guard start(exchange) else { return }
         carryOut(decision, exchange)
     }

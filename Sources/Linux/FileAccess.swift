@@ -195,6 +195,14 @@ package enum FileSystem {
         }
     }
 
+    /// Lets others go through a folder of ours to what they own below it; it stays closed to their
+    /// eyes.
+    package static func allowSearch(ofFolder path: String) throws(SystemError) {
+        let status = try status(of: path)
+        guard status.user == geteuid(), status.mode & 0o011 != 0o011 else { return }
+        try changeMode(path, status.mode & 0o7777 | 0o011)
+    }
+
     /// Removes a file or socket; one that is not there is no error.
     package static func remove(_ path: String) throws(SystemError) {
         guard unsafe unlink(path) == 0 || clinux_errno() == ENOENT else {

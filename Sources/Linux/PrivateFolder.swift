@@ -38,7 +38,8 @@ package struct PrivateFolder: ~Copyable {
         guard number == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
             throw SystemError("mkdir", number: number)
         }
-        try make(String(path[..<slash]))
+        // What is above is not private: others' folders may stand beside this one.
+        try FileSystem.makeFolder(String(path[..<slash]), mode: 0o711)
         guard unsafe mkdir(path, 0o700) == 0 || clinux_errno() == EEXIST else {
             throw SystemError("mkdir")
         }

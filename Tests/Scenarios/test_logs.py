@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import subprocess
+import textwrap
 import threading
 
 import pytest
@@ -106,6 +107,41 @@ def test_usr1_reopens(start_proxy):
         targets = [json.loads(line)["target"] for line in old.read().splitlines() + new.read().splitlines()]
     assert targets.count("/worker?1") == 1
     assert targets[1:] == ["/worker?2"] * (len(targets) - 1)
+
+
+def test_logs_that_are_reopened_during_a_reload_stay_so_behind_it(start_proxy, folder):
+    (folder / "slow.py").write_text(textwrap.dedent(f"""
+        import pathlib, time
+        pathlib.Path({str(folder / "importing")!r}).touch()
+        while not pathlib.Path({str(folder / "go")!r}).exists():
+            time.sleep(0.01)
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [b"slow"]
+    """))
+    os.chmod(folder, 0o777)
+    demo = "demo: { demo: true, workers: 2 }"
+    proxy = start_proxy(f"services: {{ {demo} }}\n")
+    proxy.get("/before")
+    proxy.access(1)
+    proxy.write(
+        f"services: {{ {demo}, slow: {{ app: 'slow:app', dir: {folder}, python: /usr/bin/python3, workers: 1 }} }}\n"
+        "routes: [{ path: /slow, to: slow }, { to: demo }]\n")
+    reload = threading.Thread(target=proxy.reload)
+    reload.start()
+    until(lambda: (folder / "importing").exists(), "the import")
+    os.rename(folder / "access.json", folder / "access.json.1")
+    proxy.signal(signal.SIGUSR1)
+    until(lambda: proxy.events("logs_reopened"), "new files")
+    (folder / "go").touch()
+    reload.join()
+    for edge in proxy.edges():
+        proxy.kill(edge["pid"])
+    until(lambda: [(each["state"], each["restarts"]) for each in proxy.edges()] == [("ready", 1)] * 2, "other edges")
+    proxy.get("/after")
+    assert [line["target"] for line in proxy.access(1)] == ["/after"]
+    assert proxy.stop() == 0
+    assert (folder / "access.json.1").read_text().count("\n") == 1
 
 
 def test_a_reload_adds_moves_and_removes_the_access_log(start_proxy, folder):

@@ -1,5 +1,6 @@
 """Whose code runs as whom, and whose files and processes the proxy touches."""
 
+import json
 import os
 import pwd
 import resource
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import processes, run_proxy
+from harness import processes, request, run_proxy
 from harness.wire import until
 
 ROOT = os.getuid() == 0
@@ -43,6 +44,26 @@ def test_no_line_of_a_venv_runs_as_root(start_proxy, folder):
     user = (nobody.pw_uid, nobody.pw_gid) if ROOT else (os.getuid(), os.getgid())
     ran = [tuple(map(int, line.split()))[:2] for line in seen.read_text().splitlines()]
     assert ran and set(ran) == {user}
+
+
+def test_the_development_authority_leaves_the_way_to_the_spool_open(start_proxy, folder):
+    proxy = start_proxy("""
+        listen: ["http://127.0.0.1:0", "https://127.0.0.1:0"]
+        tls: { dev_ca: true }
+        directories: { runtime: FOLDER/run, state: FOLDER/state }
+        services: { demo: { demo: true, workers: 1, buffer: request } }
+    """.replace("FOLDER", str(folder)))
+    body = b"x" * 300_000
+    for mode in (None, 0o700):
+        if mode:
+            # As earlier versions left it.
+            assert proxy.stop() == 0
+            (folder / "state").chmod(mode)
+            proxy = start_proxy(proxy.configuration.read_text())
+        with proxy.client() as client:
+            answer = client.exchange(request("/upload", "POST", body=body))
+            assert (answer.status, json.loads(answer.body)["bytes"]) == (200, 300_000), answer.body
+        assert (folder / "state/ca").stat().st_mode & 0o777 == 0o700
 
 
 def test_an_interpreter_that_the_user_may_not_start_is_named(start_proxy, folder):

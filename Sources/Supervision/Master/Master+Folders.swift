@@ -39,6 +39,10 @@ extension Master {
         try RuntimeFolder.make(folders.runtime)
         do throws(SystemError) {
             try FileSystem.makeFolder(folders.state, mode: 0o711)
+            // Earlier versions made it 0700 where the development CA came first.
+            if account != nil, folders.spool.hasPrefix("\(folders.state)/") {
+                try FileSystem.allowSearch(ofFolder: folders.state)
+            }
         } catch {
             throw MasterFailure(error, while: "cannot make the folder \(folders.state)")
         }

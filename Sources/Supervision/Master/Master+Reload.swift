@@ -223,12 +223,14 @@ extension Master {
     }
 
     private func roll(_ names: [String], _ clients: [AdminSocket.Client], _ result: JSONValue) {
-        services.roll(names) { [generation] names, failures in
+        services.roll(names) { [unowned self, generation] names, failures in
             var members = result.members ?? []
             members.append(.init(name: "rolled", value: .array(names.map { .string($0) })))
             for client in clients {
                 if failures.isEmpty {
                     client.succeed(.object(members))
+                } else if phase == .stopping {
+                    client.fail(MasterFailure(.failed, "the proxy is stopping"))
                 } else {
                     client.fail(
                         MasterFailure(

@@ -306,6 +306,14 @@ package final class Master {
         let hasAccess = open("logs.access.path") { () throws(MasterFailure) in
             try plan.logs.openingAccess { () throws(SystemError) in try logFiles.open(plan.logs) }
         }
+        if let changeover, changeover.predecessor == nil {
+            let logs = changeover.plan.logs
+            _ = open("logs.access.path") { () throws(MasterFailure) in
+                try logs.openingAccess { () throws(SystemError) in
+                    try changeover.logs.open(logs)
+                }
+            }
+        }
         // Those that are being prepared have just opened theirs, which may be others.
         let newest = changeover?.plan.logs == plan.logs ? changeover?.generation : nil
         edges.reopenLogs(upTo: newest ?? generation)
