@@ -88,8 +88,8 @@ struct EdgeJournal: ~Copyable {
         }
     }
 
-    /// Takes new files in place of the old ones, after USR1 or a reload; -1 keeps the old one. Lines
-    /// that wait go to the old file.
+    /// Takes new files in place of the old ones, after USR1 or a reload; -1 keeps the old one.
+    /// Lines that wait go to the old file.
     mutating func reopen(access: Int32, errors: Int32, now: UInt64) {
         if access >= 0 {
             if accessFile >= 0, !self.access.isEmpty { writeAccess(now: now) }
