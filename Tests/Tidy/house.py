@@ -3,6 +3,8 @@
 `test_tidy.py` holds this tree to them, and shows for each one that it complains about a bad sample.
 """
 
+import json
+import os
 import re
 import subprocess
 import tempfile
@@ -80,9 +82,11 @@ def layers(tree):
 
 def package(tree):
     """Package.swift gives no target a dependency that the table of arrows does not have."""
-    shown = subprocess.run(
-        ["swift", "package", "--package-path", str(tree), "dump-package"], capture_output=True, text=True, check=True)
-    import json
+    # It leaves a lock in the folder for temporary files.
+    with tempfile.TemporaryDirectory() as folder:
+        shown = subprocess.run(
+            ["swift", "package", "--package-path", str(tree), "dump-package"], capture_output=True, text=True, check=True,
+            env={**os.environ, "TMPDIR": folder})
     complaints = []
     for target in json.loads(shown.stdout)["targets"]:
         if target["type"] == "test" or (target.get("path") or "").startswith("Tests"):
