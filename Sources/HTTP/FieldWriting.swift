@@ -69,9 +69,6 @@ extension ByteWriter {
         case .none, .untilClose: break
         }
     }
-
-    /// Ends a head with its empty line.
-    public mutating func endHead() { write("\r\n") }
 }
 
 extension Span<UInt8> {
